@@ -1,0 +1,178 @@
+/**
+ * The events in the stream of one predictor, and their fold: its versions, the traffic split in force, and
+ * the canary that runs, if any.
+ */
+import { payloadOf, type StoredEvent } from './envelope.js';
+import type { Policy } from './policy.js';
+
+export interface BackendSpec {
+  kind: string;
+  [setting: string]: unknown;
+}
+
+/** Version -> share of the traffic; shares sum to 1. */
+export type Split = Record<string, number>;
+
+/** `assay.predictor.deployed` */
+export interface PredictorDeployed {
+  predictor: string;
+  version: string;
+  backend: BackendSpec;
+}
+
+/** `assay.predictor.traffic_split` */
+export interface TrafficSplit {
+  predictor: string;
+  split: Split;
+}
+
+/** `assay.predictor.canary_started` */
+export interface CanaryStarted {
+  predictor: string;
+  baseline: string;
+  canary: string;
+  policy: Policy;
+  ramp?: number[];
+}
+
+export type Verdict = 'promote' | 'hold' | 'rollback' | 'insufficient';
+
+/** `assay.predictor.canary_judged`: the first promote or rollback, written once per canary. */
+export interface CanaryJudged {
+  predictor: string;
+  canary: string;
+  verdict: 'promote' | 'rollback';
+  reason: string;
+  evidence: unknown;
+}
+
+/** `assay.predictor.promoted` and `assay.predictor.rolled_back` */
+export interface CanaryEnded {
+  predictor: string;
+  version: string;
+  reason?: string;
+}
+
+export const PREDICTOR_DEPLOYED = 'assay.predictor.deployed';
+export const TRAFFIC_SPLIT = 'assay.predictor.traffic_split';
+export const CANARY_STARTED = 'assay.predictor.canary_started';
+export const CANARY_JUDGED = 'assay.predictor.canary_judged';
+export const PROMOTED = 'assay.predictor.promoted';
+export const ROLLED_BACK = 'assay.predictor.rolled_back';
+
+export interface DeployedVersion {
+  version: string;
+  backend: BackendSpec;
+  deployedAt: number;
+}
+
+export interface RunningCanary {
+  baseline: string;
+  canary: string;
+  policy: Policy;
+  ramp: number[] | null;
+  startedAt: number;
+  /** Revision of the event that started it: names the canary among several of the same version. */
+  startedRevision: number;
+  judged: (CanaryJudged & { at: number }) | null;
+}
+
+export interface SplitChange {
+  at: number;
+  split: Split;
+}
+
+export interface PredictorState {
+  versions: Map<string, DeployedVersion>;
+  split: Split;
+  /** Every split that was in force, oldest first. */
+  splits: SplitChange[];
+  canary: RunningCanary | null;
+}
+
+export function emptyPredictor(): PredictorState {
+  return { versions: new Map(), split: {}, splits: [], canary: null };
+}
+
+/**
+ * What a stream `predictor-<name>` adds up to. Events count in the order in which they happened, so that a
+ * back-filled past stays the past.
+ */
+export function foldPredictor(events: readonly StoredEvent[]): PredictorState {
+  const inOrder = [...events].sort((a, b) => a.occurredAt - b.occurredAt || a.revision - b.revision);
+  const state = emptyPredictor();
+  for (const event of inOrder) apply(state, event);
+  return state;
+}
+
+function apply(state: PredictorState, event: StoredEvent): void {
+  switch (event.type) {
+    case PREDICTOR_DEPLOYED:
+      return deployed(state, payloadOf<PredictorDeployed>(event), event.occurredAt);
+    case TRAFFIC_SPLIT:
+      return split(state, payloadOf<TrafficSplit>(event).split, event.occurredAt);
+    case CANARY_STARTED: {
+      const { baseline, canary, policy, ramp } = payloadOf<CanaryStarted>(event);
+      state.canary = {
+        baseline,
+        canary,
+        policy,
+        ramp: ramp ?? null,
+        startedAt: event.occurredAt,
+        startedRevision: event.revision,
+        judged: null,
+      };
+      return;
+    }
+    case CANARY_JUDGED: {
+      const judged = payloadOf<CanaryJudged>(event);
+      if (state.canary?.canary === judged.canary) state.canary.judged ??= { ...judged, at: event.occurredAt };
+      return;
+    }
+    case PROMOTED: {
+      const { version } = payloadOf<CanaryEnded>(event);
+      if (state.canary?.canary === version) state.canary = null;
+      return split(state, { [version]: 1 }, event.occurredAt);
+    }
+    case ROLLED_BACK: {
+      const { version } = payloadOf<CanaryEnded>(event);
+      const remaining = splitWithout(state.split, version, state.canary?.baseline);
+      if (state.canary?.canary === version) state.canary = null;
+      return split(state, remaining, event.occurredAt);
+    }
+  }
+}
+
+function deployed(state: PredictorState, { version, backend }: PredictorDeployed, at: number): void {
+  const isFirst = state.versions.size === 0 && Object.keys(state.split).length === 0;
+  state.versions.set(version, { version, backend, deployedAt: at });
+  if (isFirst) split(state, { [version]: 1 }, at);
+}
+
+function split(state: PredictorState, next: Split, at: number): void {
+  state.split = next;
+  state.splits.push({ at, split: next });
+}
+
+/** The version with the largest share; of equals, the first by name. Undefined before the first deployment. */
+export function servingVersion(state: PredictorState): string | undefined {
+  return Object.entries(state.split).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))[0]?.[0];
+}
+
+/** `version` receives `share`, the others keep their proportions in what is left. */
+export function splitWith(split: Split, version: string, share: number): Split {
+  const others = Object.entries(split).filter(([name, part]) => name !== version && part > 0);
+  const sum = others.reduce((total, [, part]) => total + part, 0);
+  const next: Split = {};
+  for (const [name, part] of others) next[name] = (part / sum) * (1 - share);
+  next[version] = share;
+  return next;
+}
+
+/** What remains of a split once `version` receives nothing; `fallback` when it had everything. */
+export function splitWithout(split: Split, version: string, fallback?: string): Split {
+  const others = Object.entries(split).filter(([name, part]) => name !== version && part > 0);
+  const sum = others.reduce((total, [, part]) => total + part, 0);
+  if (sum > 0) return Object.fromEntries(others.map(([name, part]) => [name, part / sum]));
+  return fallback === undefined ? split : { [fallback]: 1 };
+}

@@ -1,0 +1,86 @@
+/**
+ * The port to the warehouse: one table `events` that is appended to, and tables and views derived from it by
+ * SQL (projection/derivations.ts). test/contract/warehouse.ts checks every adapter.
+ */
+import type { StoredEvent } from '../event/envelope.js';
+import type { Dialect } from './sql.js';
+
+/** DI token of the warehouse in use. */
+export const WAREHOUSE = Symbol('Warehouse');
+
+/** A statement written once, rendered for the warehouse that runs it. */
+export type Statement = (sql: Dialect) => string;
+
+/** Named parameters of a statement; dates go in as milliseconds through the dialect's helpers. */
+export type Parameters = Record<string, string | number | boolean | null>;
+
+/** How far the projection is. */
+export interface WarehouseHead {
+  /** Position in the store up to which events were taken; null while it is empty. */
+  checkpoint: string | null;
+  /** Events in the warehouse, each counted once. */
+  events: number;
+  /** When the youngest of them was recorded by the store, milliseconds; null while it is empty. */
+  recordedAt: number | null;
+}
+
+/** Rows of each derived table and a checksum over its content, per UTC day of the prediction or correction. */
+export interface DerivedDay {
+  table: string;
+  /** `YYYY-MM-DD` */
+  day: string;
+  rows: number;
+  checksum: string;
+}
+
+/** Count and order-independent checksum of the events recorded in one UTC hour. */
+export interface EventBucket {
+  /** Start of the hour, milliseconds. */
+  hour: number;
+  events: number;
+  checksum: string;
+}
+
+export interface Warehouse {
+  /** What and where it is, for people: `duckdb:./data/warehouse.duckdb`. Holds no secret. */
+  readonly location: string;
+
+  /** Makes a template readable for tests and snapshots: the dialect in which this warehouse runs. */
+  readonly dialect: Dialect;
+
+  head(): Promise<WarehouseHead>;
+
+  /**
+   * Takes events of the log and the checkpoint behind them in one step: after a crash either both are there
+   * or neither. The same events again change nothing. Derived rows are visible when it resolves.
+   * @param events 0 to 10,000, in the order of the log
+   */
+  append(events: readonly StoredEvent[], checkpoint: string): Promise<void>;
+
+  /** Runs a question. Numbers come back as numbers, times as milliseconds, structs and lists as such. */
+  query<Row>(statement: Statement, parameters?: Parameters): Promise<Row[]>;
+
+  /**
+   * Derives every sealed table anew from `events`, beside the ones in use, while appends and queries go on.
+   * Compares both; `differences` lists the days on which they were not the same.
+   */
+  deriveGeneration(): Promise<{ rows: Record<string, number>; differences: DerivedDay[] }>;
+
+  /** Puts the derived generation in the place of the present one, with what arrived meanwhile, in one step. */
+  swapGeneration(): Promise<void>;
+
+  /** Forgets everything: the next append starts from the beginning of the log. */
+  clear(): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** The warehouse cannot answer now and may recover. */
+export class WarehouseUnavailable extends Error {
+  override readonly name = 'WarehouseUnavailable';
+}
+
+/** The file or dataset is there but cannot be used: damaged, foreign, or of a newer service. */
+export class UnusableWarehouse extends Error {
+  override readonly name = 'UnusableWarehouse';
+}
