@@ -1,5 +1,12 @@
 /** Composition root: the only file that names the adapters. Everything is built here, in the order of its needs. */
-import { type DynamicModule, Inject, Logger, Module, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import {
+  type DynamicModule,
+  Inject,
+  Logger,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
 import { CqrsModule, EventBus, EventsHandler, type IEvent, type IEventHandler } from '@nestjs/cqrs';
 import { CONFIGURATION, type Configuration } from './configuration.js';
 import { CloudEventReader } from './intake/cloud-event.reader.js';
@@ -114,7 +121,8 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         },
         {
           provide: Projector,
-          useFactory: () => new Projector(store, warehouse, (error) => logger.error(error, 'the projection stopped')),
+          useFactory: () =>
+            new Projector(store, warehouse, (error) => logger.error(error, 'the projection stopped')),
         },
         {
           provide: Rebuilds,
@@ -125,7 +133,12 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
           provide: Judge,
           inject: [PredictorCatalog, Projector],
           useFactory: (catalog: PredictorCatalog, projector: Projector) =>
-            new Judge(catalog, warehouse, () => projector.progress(), (error) => logger.error(error, 'judging failed')),
+            new Judge(
+              catalog,
+              warehouse,
+              () => projector.progress(),
+              (error) => logger.error(error, 'judging failed'),
+            ),
         },
         CloudEventReader,
         PredictHandler,

@@ -31,13 +31,22 @@ interface Variable {
 /** What `assay serve --help` lists. */
 export const VARIABLES: readonly Variable[] = [
   { name: 'PORT', fallback: '8080', meaning: 'port to listen on, 0 for any free one' },
-  { name: 'HOST', fallback: '127.0.0.1', meaning: 'address to listen on; loopback only while there are no API keys' },
+  {
+    name: 'HOST',
+    fallback: '127.0.0.1',
+    meaning: 'address to listen on; loopback only while there are no API keys',
+  },
   { name: 'ASSAY_STORE', fallback: 'sqlite:./data/events.db', meaning: 'where events are kept' },
-  { name: 'ASSAY_WAREHOUSE', fallback: 'duckdb:./data/warehouse.duckdb', meaning: 'where they are projected to' },
+  {
+    name: 'ASSAY_WAREHOUSE',
+    fallback: 'duckdb:./data/warehouse.duckdb',
+    meaning: 'where they are projected to',
+  },
   {
     name: 'ASSAY_SUBJECT_SECRET',
     fallback: '',
-    meaning: 'key under which subjects are hashed, 16 characters or more; default: made once, kept beside the events',
+    meaning:
+      'key under which subjects are hashed, 16 characters or more; default: made once, kept beside the events',
   },
   {
     name: 'ASSAY_UNRECORDED',
@@ -63,7 +72,9 @@ export function readConfiguration(
   const errors: string[] = [];
   const text = (name: string): string => {
     const given = environment[name]?.trim();
-    return given === undefined || given === '' ? (VARIABLES.find((v) => v.name === name)?.fallback ?? '') : given;
+    return given === undefined || given === ''
+      ? (VARIABLES.find((v) => v.name === name)?.fallback ?? '')
+      : given;
   };
   const configuration: Configuration = {
     port: portOf(text('PORT'), errors),
@@ -114,11 +125,17 @@ function fallbackOf(name: string): string {
 
 function secretOf(text: string, errors: string[]): string | null {
   if (text === '') return null;
-  if (text.length < 16) errors.push('ASSAY_SUBJECT_SECRET is shorter than 16 characters: give a longer random text');
+  if (text.length < 16)
+    errors.push('ASSAY_SUBJECT_SECRET is shorter than 16 characters: give a longer random text');
   return text;
 }
 
-function oneOf<T extends string>(name: string, text: string, allowed: readonly [T, ...T[]], errors: string[]): T {
+function oneOf<T extends string>(
+  name: string,
+  text: string,
+  allowed: readonly [T, ...T[]],
+  errors: string[],
+): T {
   const found = allowed.find((value) => value === text);
   if (found === undefined) errors.push(`${name} is "${text}": give ${allowed.join(' or ')}`);
   return found ?? allowed[0];

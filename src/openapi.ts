@@ -12,12 +12,17 @@ export function documentApi(app: NestFastifyApplication): void {
 function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
   const description = new DocumentBuilder()
     .setTitle('Assay')
-    .setDescription('Predictions, corrections and deployments as one event stream; a judge for canary releases.')
+    .setDescription(
+      'Predictions, corrections and deployments as one event stream; a judge for canary releases.',
+    )
     .setVersion('1')
     .build();
   const document = SwaggerModule.createDocument(app, description);
   const schemas = { ...requestSchemas('#/components/schemas/'), Problem: PROBLEM_ANSWER };
-  document.components = { ...document.components, schemas: { ...document.components?.schemas, ...(schemas as object) } };
+  document.components = {
+    ...document.components,
+    schemas: { ...document.components?.schemas, ...(schemas as object) },
+  };
   for (const path of Object.values(document.paths)) {
     for (const operation of Object.values(path) as Array<{ responses?: Record<string, unknown> }>) {
       if (operation.responses !== undefined) operation.responses.default = PROBLEM;

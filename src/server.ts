@@ -18,6 +18,24 @@ const NEST_LEVELS: Record<LogLevel, NestLogLevel[]> = {
   debug: ['fatal', 'error', 'warn', 'log', 'debug'],
 };
 
+/** Nest tells of every route and module that it maps; that is for debugging. */
+class QuietLogger extends ConsoleLogger {
+  override log(message: unknown, ...rest: unknown[]): void {
+    const context = rest.at(-1);
+    if (typeof context === 'string' && FRAMEWORK.has(context))
+      return this.debug(message, ...(rest as [string]));
+    super.log(message, ...(rest as [string]));
+  }
+}
+
+const FRAMEWORK = new Set([
+  'NestFactory',
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'NestApplication',
+]);
+
 export interface Service {
   /** Where it answers, `http://127.0.0.1:8080`. */
   url: string;
@@ -42,31 +60,56 @@ export async function startService(configuration: Configuration): Promise<Servic
   }
 }
 
-async function createApplication(configuration: Configuration, adapters: Adapters): Promise<NestFastifyApplication> {
+async function createApplication(
+  configuration: Configuration,
+  adapters: Adapters,
+): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({ bodyLimit: BODY_LIMIT, routerOptions: { maxParamLength: 1024 } });
   const server = adapter.getInstance();
   server.setValidatorCompiler((route) => compileForRoute(route) as never);
   server.addHook('preHandler', idempotencyHook(adapters.store));
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(configuration, adapters), adapter, {
-    logger: new ConsoleLogger({ logLevels: NEST_LEVELS[configuration.logLevel], json: !process.stdout.isTTY }),
-    forceCloseConnections: true,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.with(configuration, adapters),
+    adapter,
+    {
+      logger: new QuietLogger({
+        logLevels: NEST_LEVELS[configuration.logLevel],
+        json: !process.stdout.isTTY,
+      }),
+      forceCloseConnections: true,
+    },
+  );
   acceptEvents(app);
   app.useGlobalFilters(new ProblemFilter());
   documentApi(app);
   return app;
 }
 
+type BodyParser = (
+  request: unknown,
+  body: string,
+  done: (error: Error | null, value?: unknown) => void,
+) => void;
+
 /** The media types of events beside application/json. */
 function acceptEvents(app: NestFastifyApplication): void {
   const server = app.getHttpAdapter().getInstance();
-  const parse = server.getDefaultJsonParser('error', 'error');
-  for (const type of ['application/cloudevents-batch+json', 'application/cloudevents+json']) {
-    server.addContentTypeParser(type, { parseAs: 'string', bodyLimit: BODY_LIMIT }, parse as never);
+  const parse = server.getDefaultJsonParser('error', 'error') as BodyParser;
+  // Clients that name a media type on every request send it with an empty body too.
+  const parseOrNone: BodyParser = (request, body, done) =>
+    body === '' ? done(null) : parse(request, body, done);
+  server.removeContentTypeParser('application/json');
+  for (const type of [
+    'application/json',
+    'application/cloudevents-batch+json',
+    'application/cloudevents+json',
+  ]) {
+    server.addContentTypeParser(type, { parseAs: 'string', bodyLimit: BODY_LIMIT }, parseOrNone as never);
   }
   // NDJSON is read as it comes, so that its length does not matter.
-  server.addContentTypeParser('application/x-ndjson', (_request: unknown, payload: unknown, done: (e: null, b: unknown) => void) =>
-    done(null, payload),
+  server.addContentTypeParser(
+    'application/x-ndjson',
+    (_request: unknown, payload: unknown, done: (e: null, b: unknown) => void) => done(null, payload),
   );
 }
 

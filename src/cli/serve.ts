@@ -11,7 +11,8 @@ const MISTAKE = 3;
 export function serveCommand(): Command {
   const width = Math.max(...VARIABLES.map(({ name }) => name.length));
   const variables = VARIABLES.map(
-    ({ name, fallback, meaning }) => `  ${name.padEnd(width)}  ${meaning}${fallback === '' ? '' : ` (${fallback})`}`,
+    ({ name, fallback, meaning }) =>
+      `  ${name.padEnd(width)}  ${meaning}${fallback === '' ? '' : ` (${fallback})`}`,
   );
   return new Command('serve')
     .description('Run the service')
@@ -41,7 +42,13 @@ export function configurationFrom(environment: NodeJS.ProcessEnv) {
   );
 }
 
-const FOR_PEOPLE = new Set(['InvalidConfiguration', 'UnusableStore', 'UnusableWarehouse', 'StoreUnavailable', 'WarehouseUnavailable']);
+const FOR_PEOPLE = new Set([
+  'InvalidConfiguration',
+  'UnusableStore',
+  'UnusableWarehouse',
+  'StoreUnavailable',
+  'WarehouseUnavailable',
+]);
 
 /** Errors whose message says what to do; anything else shows where it came from. */
 export function isForPeople(error: unknown): error is Error {

@@ -48,7 +48,10 @@ export function idempotencyHook(store: EventStore) {
 
 function idempotencyOf(request: FastifyRequest, header: string | string[]): Idempotency {
   if (typeof header !== 'string' || header.length === 0 || header.length > KEY_LENGTH) {
-    throw new Problem('invalid-request', `Idempotency-Key must be one value of 1 to ${KEY_LENGTH} characters.`);
+    throw new Problem(
+      'invalid-request',
+      `Idempotency-Key must be one value of 1 to ${KEY_LENGTH} characters.`,
+    );
   }
   const path = request.url.split('?', 1)[0];
   return {

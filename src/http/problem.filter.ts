@@ -41,7 +41,8 @@ export function problemOf(thrown: unknown, request: FastifyRequest): Problem {
   const error = thrown as ServerError;
   const retry = { headers: { 'retry-after': RETRY_AFTER_SECONDS } };
   if (error instanceof StoreUnavailable) return new Problem('store-unavailable', error.message, retry);
-  if (error instanceof WarehouseUnavailable) return new Problem('warehouse-unavailable', error.message, retry);
+  if (error instanceof WarehouseUnavailable)
+    return new Problem('warehouse-unavailable', error.message, retry);
   if (error.validation !== undefined) return invalidFields(error.validation, error.validationContext);
   if (error.code?.startsWith('FST_ERR_CTP') === true) return bodyProblem(error, request);
   if (error instanceof HttpException) return fromNest(error, request);
@@ -49,7 +50,10 @@ export function problemOf(thrown: unknown, request: FastifyRequest): Problem {
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
     return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
   }
-  return new Problem('internal-error', 'The service has logged what happened. Try again; if it stays, see its log.');
+  return new Problem(
+    'internal-error',
+    'The service has logged what happened. Try again; if it stays, see its log.',
+  );
 }
 
 function invalidFields(errors: ErrorObject[], context: string | undefined): Problem {
@@ -61,7 +65,10 @@ function invalidFields(errors: ErrorObject[], context: string | undefined): Prob
 function bodyProblem(error: ServerError, request: FastifyRequest): Problem {
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new Problem('too-large', 'The body is larger than 1 MiB. Send less, or events as application/x-ndjson.');
+      return new Problem(
+        'too-large',
+        'The body is larger than 1 MiB. Send less, or events as application/x-ndjson.',
+      );
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new Problem(
         'unsupported-media-type',
@@ -75,8 +82,12 @@ function bodyProblem(error: ServerError, request: FastifyRequest): Problem {
 function fromNest(error: HttpException, request: FastifyRequest): Problem {
   const status = error.getStatus();
   if (status === 404) {
-    return new Problem('not-found', `There is no ${request.method} ${request.url.split('?', 1)[0]}. See /docs.`);
+    return new Problem(
+      'not-found',
+      `There is no ${request.method} ${request.url.split('?', 1)[0]}. See /docs.`,
+    );
   }
-  if (status >= 400 && status < 500) return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
+  if (status >= 400 && status < 500)
+    return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
   return new Problem('internal-error', error.message);
 }

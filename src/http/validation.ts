@@ -38,12 +38,22 @@ export function schemaOf(request: RequestClass): JsonSchema {
 }
 
 /** Bodies are taken as they are: nothing is coerced, dropped or filled in. */
-const bodies = formats.default(new Ajv({ allErrors: true, discriminator: true, strict: false, ownProperties: true, verbose: true }));
+const bodies = formats.default(
+  new Ajv({ allErrors: true, discriminator: true, strict: false, ownProperties: true, verbose: true }),
+);
 /** Path and query parameters are text on the wire. */
-const parameters = formats.default(new Ajv({ allErrors: true, coerceTypes: true, useDefaults: true, strict: false }));
+const parameters = formats.default(
+  new Ajv({ allErrors: true, coerceTypes: true, useDefaults: true, strict: false }),
+);
 
 /** Fastify's validator compiler. */
-export function compileForRoute({ schema, httpPart }: { schema: unknown; httpPart?: string }): ValidateFunction {
+export function compileForRoute({
+  schema,
+  httpPart,
+}: {
+  schema: unknown;
+  httpPart?: string;
+}): ValidateFunction {
   return (httpPart === 'body' ? bodies : parameters).compile(schema as JsonSchema);
 }
 
@@ -90,7 +100,10 @@ function fieldError(error: ErrorObject, at: string): FieldError | null {
     case 'oneOf':
       return { pointer, detail: oneOfDetail(error) };
     case 'enum':
-      return { pointer, detail: `must be ${(params.allowedValues as unknown[]).map((v) => JSON.stringify(v)).join(' or ')}` };
+      return {
+        pointer,
+        detail: `must be ${(params.allowedValues as unknown[]).map((v) => JSON.stringify(v)).join(' or ')}`,
+      };
     case 'not':
       return { pointer, detail: 'must not be null' };
     case 'pattern':
@@ -105,7 +118,9 @@ function fieldError(error: ErrorObject, at: string): FieldError | null {
 function oneOfDetail(error: ErrorObject): string {
   const branches = (error.schema ?? []) as Array<{ required?: string[] }>;
   const names = branches.flatMap((branch) => branch.required ?? []);
-  return names.length > 0 ? `must have exactly one of ${names.join(', ')}` : 'does not fit any of the known forms';
+  return names.length > 0
+    ? `must have exactly one of ${names.join(', ')}`
+    : 'does not fit any of the known forms';
 }
 
 function patternDetail(pattern: string): string {

@@ -52,7 +52,11 @@ export class CloudEventReader {
   /** @param now milliseconds; what lies further ahead than clocks differ is refused */
   read(value: unknown, index: number, now: number): ReadEvent | RejectedEvent {
     const id = idOf(value);
-    const rejected = (errors: readonly FieldError[]): RejectedEvent => ({ index, id, detail: sentence(errors) });
+    const rejected = (errors: readonly FieldError[]): RejectedEvent => ({
+      index,
+      id,
+      detail: sentence(errors),
+    });
     if (value === undefined) return { index, id, detail: 'is not JSON' };
     const envelope = ENVELOPE.errorsOf(value);
     if (envelope.length > 0) return rejected(envelope);
@@ -88,7 +92,9 @@ export class CloudEventReader {
     if (!Array.isArray(terms.policy.ageEdgesSeconds)) return null;
     const error = canaryError(terms, '/data');
     if (error === null) return null;
-    return error.kind === 'invalid' ? error.field : { pointer: '/data/canary', detail: 'is the baseline itself' };
+    return error.kind === 'invalid'
+      ? error.field
+      : { pointer: '/data/canary', detail: 'is the baseline itself' };
   }
 
   private toEvent({ id, type, time, data }: requests.CloudEventRequest): { stream: string; event: NewEvent } {
@@ -96,7 +102,10 @@ export class CloudEventReader {
     const clean = wellFormed(this.completed(id, type, data));
     if (type.startsWith('assay.predictor.')) {
       const name = String(clean.predictor);
-      return { stream: predictorStream(name), event: newEvent(type, { id, occurredAt, predictor: name }, clean) };
+      return {
+        stream: predictorStream(name),
+        event: newEvent(type, { id, occurredAt, predictor: name }, clean),
+      };
     }
     const name = typeof clean.predictor === 'string' ? clean.predictor : null;
     const stream = predictionStream(String(clean.predictionId));

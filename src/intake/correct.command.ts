@@ -64,7 +64,11 @@ export class CorrectHandler implements ICommandHandler<CorrectCommand> {
       const answer = answerOf(state, correction);
       const { occurredAt, recordedAt: _, revision: __, retracted: ___, ...data } = correction;
       const predictor = state.answer.predictor;
-      const event = newEvent(PREDICTION_CORRECTED, { id: data.correctionId, occurredAt, predictor, traceparent }, data);
+      const event = newEvent(
+        PREDICTION_CORRECTED,
+        { id: data.correctionId, occurredAt, predictor, traceparent },
+        data,
+      );
       return { event, answer, receipt: receiptFor(idempotency, 201, answer) };
     });
   }
@@ -78,11 +82,17 @@ export class RetractHandler implements ICommandHandler<RetractCommand> {
     await appendToPrediction(this.store, predictionId, undefined, (state) => {
       const correction = state.corrections.find((known) => known.correctionId === correctionId);
       if (correction === undefined) {
-        throw new Problem('unknown-correction', `Prediction ${predictionId} has no correction "${correctionId}".`);
+        throw new Problem(
+          'unknown-correction',
+          `Prediction ${predictionId} has no correction "${correctionId}".`,
+        );
       }
       if (correction.retracted) return { event: null, answer: undefined };
       const head = { id: uuidv7(), occurredAt: Date.now(), predictor: state.answer.predictor, traceparent };
-      return { event: newEvent(CORRECTION_RETRACTED, head, { predictionId, correctionId }), answer: undefined };
+      return {
+        event: newEvent(CORRECTION_RETRACTED, head, { predictionId, correctionId }),
+        answer: undefined,
+      };
     });
   }
 }
@@ -113,7 +123,10 @@ async function appendToPrediction<Answer>(
     unlessAnswered(result, idempotency);
     if (result.kind !== 'conflict') return answer;
   }
-  throw new Problem('conflict', `Prediction ${predictionId} is being corrected by others all the time. Try again.`);
+  throw new Problem(
+    'conflict',
+    `Prediction ${predictionId} is being corrected by others all the time. Try again.`,
+  );
 }
 
 function answered(predictionId: string, events: readonly StoredEvent[]): AnsweredPrediction {
@@ -162,7 +175,8 @@ export function refusalOf(
 ): { pointer: string; detail: string } | null {
   const candidates = answer.status === 'ok' ? answer.candidates.length : 0;
   if (rank !== undefined && rank >= candidates) {
-    const known = candidates === 0 ? 'the prediction has no candidates' : `ranks 0 to ${candidates - 1} exist`;
+    const known =
+      candidates === 0 ? 'the prediction has no candidates' : `ranks 0 to ${candidates - 1} exist`;
     return { pointer: '/rank', detail: `points at no candidate: ${known}` };
   }
   if (occurredAt < answer.occurredAt) {

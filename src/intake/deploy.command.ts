@@ -98,7 +98,8 @@ export class DeployHandler implements ICommandHandler<DeployCommand> {
     const backend = request.backend as unknown as BackendSpec;
     const data: Decided['data'] = [[PREDICTOR_DEPLOYED, { predictor, version, backend }]];
     const canary = request.canary === undefined ? null : this.canary(predictor, state, request);
-    if (canary !== null) data.push([CANARY_STARTED, { predictor, ...canary, ramp: canary.ramp ?? undefined }]);
+    if (canary !== null)
+      data.push([CANARY_STARTED, { predictor, ...canary, ramp: canary.ramp ?? undefined }]);
     const share = shareFor(state, request);
     const before: Split = Object.keys(state.split).length === 0 ? { [version]: 1 } : state.split;
     const split = share === undefined ? before : splitWith(state.split, version, share);
@@ -134,15 +135,22 @@ interface Decided {
 }
 
 /** The first version has all traffic by itself; undefined: the split stays as it is. */
-function shareFor(state: PredictorState, { version, trafficShare, canary }: DeployRequest): number | undefined {
+function shareFor(
+  state: PredictorState,
+  { version, trafficShare, canary }: DeployRequest,
+): number | undefined {
   const isFirst = Object.keys(state.split).length === 0;
   if (isFirst) {
     if (trafficShare === undefined || trafficShare === 1) return undefined;
-    throw invalidRequest([{ pointer: '/trafficShare', detail: 'must be 1 or left out for the first version' }]);
+    throw invalidRequest([
+      { pointer: '/trafficShare', detail: 'must be 1 or left out for the first version' },
+    ]);
   }
   if (trafficShare !== undefined) {
     if (trafficShare === 0 && (state.split[version] ?? 0) >= 1) {
-      throw invalidRequest([{ pointer: '/trafficShare', detail: 'must not be 0 for the version that serves everything' }]);
+      throw invalidRequest([
+        { pointer: '/trafficShare', detail: 'must not be 0 for the version that serves everything' },
+      ]);
     }
     return trafficShare;
   }
@@ -204,7 +212,10 @@ function decideEnd(
     );
   }
   if (state.canary.canary !== version) {
-    throw new Problem('conflict', `The canary of ${predictor} is "${state.canary.canary}", not "${version}".`);
+    throw new Problem(
+      'conflict',
+      `The canary of ${predictor} is "${state.canary.canary}", not "${version}".`,
+    );
   }
   const split =
     end === 'promote' ? { [version]: 1 } : splitWithout(state.split, version, state.canary.baseline);

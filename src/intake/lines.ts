@@ -36,7 +36,10 @@ async function* textLines(stream: Readable): AsyncGenerator<string> {
     }
     rest = Buffer.concat([rest, chunk.subarray(start)]);
     if (rest.length > LINE_LIMIT) {
-      throw new Problem('too-large', `A line is longer than ${LINE_LIMIT} bytes. What came before it is recorded.`);
+      throw new Problem(
+        'too-large',
+        `A line is longer than ${LINE_LIMIT} bytes. What came before it is recorded.`,
+      );
     }
   }
   if (rest.length > 0) yield rest.toString('utf8');

@@ -153,9 +153,13 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
     const error = { kind: failure.kind, message: failure.message };
     await this.append(command, PREDICTION_FAILED, { ...asked, error, latencyMs }, occurredAt, null);
     const code = `predictor-${failure.kind}` satisfies ProblemCode;
-    return new Problem(code, `${failure.message}. The failure is recorded as prediction ${asked.predictionId}.`, {
-      members: { predictionId: asked.predictionId, version: asked.version },
-    });
+    return new Problem(
+      code,
+      `${failure.message}. The failure is recorded as prediction ${asked.predictionId}.`,
+      {
+        members: { predictionId: asked.predictionId, version: asked.version },
+      },
+    );
   }
 }
 

@@ -14,7 +14,10 @@ export function splitError(split: Split, pointer: string, known?: ReadonlySet<st
   const unknown = known && Object.keys(split).find((version) => !known.has(version));
   if (unknown !== undefined) {
     const deployed = [...(known ?? [])].join(', ');
-    return { pointer: `${pointer}/${escapePointer(unknown)}`, detail: `is not a deployed version (${deployed})` };
+    return {
+      pointer: `${pointer}/${escapePointer(unknown)}`,
+      detail: `is not a deployed version (${deployed})`,
+    };
   }
   const sum = Object.values(split).reduce((total, share) => total + share, 0);
   return Math.abs(sum - 1) <= SUM_TOLERANCE ? null : { pointer, detail: `shares must sum to 1, not ${sum}` };

@@ -49,7 +49,11 @@ export class RecordHandler implements ICommandHandler<RecordCommand> {
     return answer;
   }
 
-  private byStream(events: readonly unknown[], offset: number, answer: RecordAnswer): Map<string, ReadEvent[]> {
+  private byStream(
+    events: readonly unknown[],
+    offset: number,
+    answer: RecordAnswer,
+  ): Map<string, ReadEvent[]> {
     const now = Date.now();
     const streams = new Map<string, ReadEvent[]>();
     events.forEach((value, i) => {
@@ -110,7 +114,12 @@ function sortOut(read: readonly ReadEvent[], stored: readonly StoredEvent[]): So
     const known = history.find(({ id }) => id === event.id);
     if (known !== undefined) {
       if (known.type === event.type && known.payload === event.payload) sorted.duplicates++;
-      else sorted.rejected.push({ index, id: event.id, detail: 'the id is taken by an event with other content' });
+      else
+        sorted.rejected.push({
+          index,
+          id: event.id,
+          detail: 'the id is taken by an event with other content',
+        });
       continue;
     }
     const detail = refusalInHistory(event, history);

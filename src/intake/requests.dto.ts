@@ -390,7 +390,6 @@ export class EndCanaryRequest {
   reason?: string;
 }
 
-
 /** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */
 @JSONSchema({ additionalProperties: true })
 export class CloudEventRequest {

@@ -73,7 +73,10 @@ async function ask(settings: HttpSettings, agent: Agent, body: string): Promise<
   try {
     return JSON.parse(text);
   } catch {
-    throw new BackendFailure('invalid', `${settings.url} answered with something that is not JSON: ${text.slice(0, 200)}`);
+    throw new BackendFailure(
+      'invalid',
+      `${settings.url} answered with something that is not JSON: ${text.slice(0, 200)}`,
+    );
   }
 }
 
@@ -82,7 +85,8 @@ async function readLimited(body: AsyncIterable<Buffer>): Promise<string> {
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > ANSWER_LIMIT) throw new BackendFailure('invalid', `the answer is larger than ${ANSWER_LIMIT} bytes`);
+    if (length > ANSWER_LIMIT)
+      throw new BackendFailure('invalid', `the answer is larger than ${ANSWER_LIMIT} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -110,7 +114,11 @@ function readCandidates(answer: unknown, { url, candidates: mapping }: HttpSetti
 
 function readCandidate(item: unknown, url: string, mapping: HttpSettings['candidates']): Candidate {
   const label = mapping.label === '' ? item : valueAt(item, mapping.label);
-  if ((typeof label !== 'string' && typeof label !== 'number') || label === '' || String(label).length > LABEL_LIMIT) {
+  if (
+    (typeof label !== 'string' && typeof label !== 'number') ||
+    label === '' ||
+    String(label).length > LABEL_LIMIT
+  ) {
     throw new BackendFailure(
       'invalid',
       `${url} answered a candidate without a label of 1 to ${LABEL_LIMIT} characters at "${mapping.label}"`,
@@ -119,11 +127,16 @@ function readCandidate(item: unknown, url: string, mapping: HttpSettings['candid
   const confidence = mapping.confidence === '' ? undefined : valueAt(item, mapping.confidence);
   if (confidence === undefined || confidence === null) return { label: String(label) };
   if (typeof confidence !== 'number' || !Number.isFinite(confidence)) {
-    throw new BackendFailure('invalid', `${url} answered a confidence that is not a number at "${mapping.confidence}"`);
+    throw new BackendFailure(
+      'invalid',
+      `${url} answered a confidence that is not a number at "${mapping.confidence}"`,
+    );
   }
   return { label: String(label), confidence };
 }
 
 function valueAt(value: unknown, pointer: string): unknown {
-  return typeof value === 'object' && value !== null ? (jsonpointer.get(value, pointer) as unknown) : undefined;
+  return typeof value === 'object' && value !== null
+    ? (jsonpointer.get(value, pointer) as unknown)
+    : undefined;
 }

@@ -65,7 +65,10 @@ export class PredictorCatalog {
       this.states.delete(predictor);
       if (result.kind !== 'conflict') return result;
       if (attempt === ATTEMPTS) {
-        throw new Problem('conflict', `Predictor ${predictor} is being changed by others all the time. Try again.`);
+        throw new Problem(
+          'conflict',
+          `Predictor ${predictor} is being changed by others all the time. Try again.`,
+        );
       }
     }
   }

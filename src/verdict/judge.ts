@@ -108,7 +108,13 @@ export class Judge {
   ): Promise<Judgement> {
     const bucketMs = canary.policy.bucketSeconds * 1000;
     const isStale = lagSeconds > canary.policy.maxLagSeconds;
-    const key = [canary.startedRevision, this.progress().checkpoint, Math.floor(asOf / bucketMs), splits.length, isStale].join();
+    const key = [
+      canary.startedRevision,
+      this.progress().checkpoint,
+      Math.floor(asOf / bucketMs),
+      splits.length,
+      isStale,
+    ].join();
     const known = this.remembered.get(predictor);
     if (known?.key === key && Date.now() - known.at < FRESH_MS) return known.judgement;
     const judgement = readBuckets(this.warehouse, { predictor, ...canary }).then((rows) =>
@@ -123,7 +129,8 @@ export class Judge {
     const { verdict, reason, checks, decidedAt, labels } = judgement;
     if (verdict !== 'promote' && verdict !== 'rollback') return;
     await this.catalog.append(predictor, (state) => {
-      const isStillOpen = state.canary?.startedRevision === canary.startedRevision && state.canary.judged === null;
+      const isStillOpen =
+        state.canary?.startedRevision === canary.startedRevision && state.canary.judged === null;
       if (!isStillOpen) return { events: [] };
       const head = { id: uuidv7(), occurredAt: Date.now(), predictor };
       const evidence = { decidedAt: decidedAt && new Date(decidedAt).toISOString(), checks, labels };
