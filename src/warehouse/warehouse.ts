@@ -12,7 +12,36 @@ export const WAREHOUSE = Symbol('Warehouse');
 export type Statement = (sql: Dialect) => string;
 
 /** Named parameters of a statement; dates go in as milliseconds through the dialect's helpers. */
-export type Parameters = Record<string, string | number | boolean | null>;
+export type Parameters = Record<string, string | number | boolean>;
+
+/** Events by their position in the warehouse: after one (exclusive) and up to one (inclusive); SQL expressions. */
+export interface EventRange {
+  readonly after: string;
+  readonly upTo?: string;
+}
+
+/**
+ * A table derived from events. `${name}_sealed` keeps the rows of the events up to a position; the view under
+ * the name itself adds those of the events behind it. The one SELECT serves both, and the rebuild.
+ */
+export interface Derivation {
+  readonly name: string;
+  /** Timestamp column by whose UTC day two generations are compared. */
+  readonly dayColumn: string;
+  readonly select: (range: EventRange) => Statement;
+}
+
+/** A view under a name that users know. */
+export interface View {
+  readonly name: string;
+  readonly select: Statement;
+}
+
+/** All that a warehouse holds beside `events`, each view after those it uses. */
+export interface Projection {
+  readonly derivations: readonly Derivation[];
+  readonly views: readonly View[];
+}
 
 /** How far the projection is. */
 export interface WarehouseHead {
@@ -41,6 +70,22 @@ export interface EventBucket {
   checksum: string;
 }
 
+/** What the warehouse holds of the log, at one moment. */
+export interface EventInventory {
+  checkpoint: string | null;
+  /** The warehouse's own count up to which the buckets go; for `forgetEvents`. */
+  position: number;
+  buckets: EventBucket[];
+}
+
+/** `derived` is what the derivation gives now, null on the one side means that there were no rows that day. */
+export interface DerivedDifference {
+  table: string;
+  day: string;
+  sealed: DerivedDay | null;
+  derived: DerivedDay | null;
+}
+
 export interface Warehouse {
   /** What and where it is, for people: `duckdb:./data/warehouse.duckdb`. Holds no secret. */
   readonly location: string;
@@ -52,10 +97,12 @@ export interface Warehouse {
 
   /**
    * Takes events of the log and the checkpoint behind them in one step: after a crash either both are there
-   * or neither. The same events again change nothing. Derived rows are visible when it resolves.
+   * or neither. The same events again (by stream and revision) change nothing. Derived rows are visible when
+   * it resolves.
    * @param events 0 to 10,000, in the order of the log
+   * @param checkpoint null leaves it as it is: events are filled in that had been missing
    */
-  append(events: readonly StoredEvent[], checkpoint: string): Promise<void>;
+  append(events: readonly StoredEvent[], checkpoint: string | null): Promise<void>;
 
   /** Runs a question. Numbers come back as numbers, times as milliseconds, structs and lists as such. */
   query<Row>(statement: Statement, parameters?: Parameters): Promise<Row[]>;
@@ -64,10 +111,23 @@ export interface Warehouse {
    * Derives every sealed table anew from `events`, beside the ones in use, while appends and queries go on.
    * Compares both; `differences` lists the days on which they were not the same.
    */
-  deriveGeneration(): Promise<{ rows: Record<string, number>; differences: DerivedDay[] }>;
+  deriveGeneration(): Promise<{ rows: Record<string, number>; differences: DerivedDifference[] }>;
 
   /** Puts the derived generation in the place of the present one, with what arrived meanwhile, in one step. */
   swapGeneration(): Promise<void>;
+
+  /** Throws the derived generation away. */
+  discardGeneration(): Promise<void>;
+
+  /** Count and checksum (digest.ts) of the events per UTC hour in which the store took them. */
+  eventInventory(): Promise<EventInventory>;
+
+  /**
+   * Drops the events of one hour with what was derived from them, so that they can be appended afresh.
+   * @param hour start of the hour, milliseconds
+   * @param upTo position of the inventory that found them wrong: younger events stay
+   */
+  forgetEvents(hour: number, upTo: number): Promise<void>;
 
   /** Forgets everything: the next append starts from the beginning of the log. */
   clear(): Promise<void>;

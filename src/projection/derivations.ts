@@ -1,0 +1,147 @@
+/**
+ * From `events` to `predictions`, `corrections` and `deployments`: one SELECT each, the only definition there
+ * is, for rows that have just arrived, for sealing, and for the rebuild.
+ *
+ * Redelivered events count once (by stream and revision). Times are timestamps here, milliseconds in the
+ * events. A payload that cannot be read gives no row; the view `unreadable_events` lists those events.
+ */
+import {
+  CORRECTION_RETRACTED,
+  PREDICTION_CORRECTED,
+  PREDICTION_FAILED,
+  PREDICTION_RECORDED,
+} from '../event/prediction.js';
+import {
+  CANARY_JUDGED,
+  CANARY_STARTED,
+  PREDICTOR_DEPLOYED,
+  PROMOTED,
+  ROLLED_BACK,
+  TRAFFIC_SPLIT,
+} from '../event/predictor.js';
+import type { Derivation, EventRange, Statement } from '../warehouse/warehouse.js';
+
+const quoted = (types: readonly string[]) => types.map((type) => `'${type}'`).join(', ');
+
+const ANSWERS = quoted([PREDICTION_RECORDED, PREDICTION_FAILED]);
+const CORRECTIONS = quoted([PREDICTION_CORRECTED, CORRECTION_RETRACTED]);
+const DEPLOYMENTS = quoted([
+  PREDICTOR_DEPLOYED,
+  TRAFFIC_SPLIT,
+  CANARY_STARTED,
+  CANARY_JUDGED,
+  PROMOTED,
+  ROLLED_BACK,
+]);
+
+/** Types that become rows. */
+export const DERIVED_TYPES = [ANSWERS, CORRECTIONS, DEPLOYMENTS].join(', ');
+
+const PREDICTION_ID = `SUBSTR(stream, ${'prediction-'.length + 1})`;
+
+const within = ({ after, upTo }: EventRange) =>
+  `position > ${after}${upTo === undefined ? '' : ` AND position <= ${upTo}`}`;
+
+/**
+ * Streams of this range that had an answer before it. An answer at revision 0 cannot be a second one, so only
+ * the few later ones are looked up.
+ */
+const answeredBefore =
+  (range: EventRange): Statement =>
+  (sql) => `
+      SELECT a.stream FROM ${sql.table('events')} AS a
+      WHERE a.type IN (${ANSWERS}) AND a.position <= ${range.after} AND a.stream IN (
+        SELECT stream FROM ${sql.table('events')}
+        WHERE type IN (${ANSWERS}) AND revision > 0 AND ${within(range)})`;
+
+/** The first answer of every stream; later ones say nothing. */
+export const predictions: Derivation = {
+  name: 'predictions',
+  dayColumn: 'predicted_at',
+  select: (range) => (sql) => {
+    const json = sql.json('payload', {
+      version: 'text',
+      subject: 'text',
+      latencyMs: 'number',
+      pinned: 'boolean',
+      error: { kind: 'text' },
+      candidates: [{ label: 'text', confidence: 'number' }],
+    });
+    return `
+SELECT prediction_id, predictor, version, subject, predicted_at, recorded_at, status, error_kind,
+  ${sql.first('candidates', 'label')} AS label, ${sql.first('candidates', 'confidence')} AS confidence,
+  candidates, latency_ms, pinned, event_id, position
+FROM (
+  SELECT ${PREDICTION_ID} AS prediction_id, predictor, ${sql.text('j', 'version')} AS version,
+    ${sql.text('j', 'subject')} AS subject, occurred_at AS predicted_at, recorded_at,
+    IF(type = '${PREDICTION_FAILED}', 'failed', 'ok') AS status, ${sql.text('j', 'error', 'kind')} AS error_kind,
+    ${sql.candidates('j')} AS candidates, ${sql.integer('j', 'latencyMs')} AS latency_ms,
+    COALESCE(${sql.boolean('j', 'pinned')}, FALSE) AS pinned, event_id, position
+  FROM (
+    SELECT stream, predictor, occurred_at, recorded_at, type, event_id, position, ${json} AS j
+    FROM ${sql.table('events')}
+    WHERE type IN (${ANSWERS}) AND ${within(range)} AND (revision = 0 OR stream NOT IN (${answeredBefore(range)(sql)}))
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY stream ORDER BY revision, position) = 1
+  ) AS e
+  WHERE j IS NOT NULL
+) AS p`;
+  },
+};
+
+/** Corrections and their retractions, one row each. */
+export const corrections: Derivation = {
+  name: 'corrections',
+  dayColumn: 'corrected_at',
+  select: (range) => (sql) => {
+    const json = sql.json('payload', {
+      correctionId: 'text',
+      rank: 'number',
+      label: 'text',
+      none: 'boolean',
+      actor: 'text',
+      comment: 'text',
+    });
+    return `
+SELECT COALESCE(${sql.text('j', 'correctionId')}, event_id) AS correction_id, ${PREDICTION_ID} AS prediction_id,
+  IF(type = '${CORRECTION_RETRACTED}', 'retracted', 'corrected') AS kind, ${sql.integer('j', 'rank')} AS rank,
+  ${sql.text('j', 'label')} AS label, COALESCE(${sql.boolean('j', 'none')}, FALSE) AS none,
+  ${sql.text('j', 'actor')} AS actor, ${sql.text('j', 'comment')} AS comment,
+  occurred_at AS corrected_at, recorded_at, event_id, revision, position
+FROM (
+  SELECT stream, type, occurred_at, recorded_at, event_id, revision, position, ${json} AS j
+  FROM ${sql.table('events')}
+  WHERE type IN (${CORRECTIONS}) AND ${within(range)}
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY stream, revision ORDER BY position) = 1
+) AS e
+WHERE j IS NOT NULL`;
+  },
+};
+
+/** What happened to the versions of predictors. `action` is the event's type without its prefix. */
+export const deployments: Derivation = {
+  name: 'deployments',
+  dayColumn: 'effective_at',
+  select: (range) => (sql) => {
+    const json = sql.json('payload', {
+      version: 'text',
+      canary: 'text',
+      baseline: 'text',
+      backend: { kind: 'text' },
+      split: 'json',
+      reason: 'text',
+    });
+    return `
+SELECT predictor, SUBSTR(type, ${'assay.predictor.'.length + 1}) AS action,
+  COALESCE(${sql.text('j', 'version')}, ${sql.text('j', 'canary')}) AS version,
+  ${sql.text('j', 'baseline')} AS baseline, ${sql.text('j', 'backend', 'kind')} AS backend_kind,
+  ${sql.jsonText('j', 'split')} AS split, ${sql.text('j', 'reason')} AS reason,
+  occurred_at AS effective_at, recorded_at, event_id, position
+FROM (
+  SELECT type, predictor, occurred_at, recorded_at, event_id, position, ${json} AS j
+  FROM ${sql.table('events')}
+  WHERE type IN (${DEPLOYMENTS}) AND ${within(range)}
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY stream, revision ORDER BY position) = 1
+) AS e
+WHERE j IS NOT NULL`;
+  },
+};

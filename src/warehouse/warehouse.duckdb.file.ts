@@ -1,0 +1,363 @@
+/**
+ * The DuckDB file as one object: one connection writes, one derives generations, a few answer questions. Lives
+ * in the worker, since building chunks and flushing them would stop the service's event loop.
+ */
+import { existsSync } from 'node:fs';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { StoredEvent } from '../event/envelope.js';
+import type {
+  DerivedDay,
+  DerivedDifference,
+  EventBucket,
+  EventInventory,
+  Parameters,
+  WarehouseHead,
+} from './warehouse.js';
+import { fillIncoming, rows } from './warehouse.duckdb.rows.js';
+import {
+  AFTER,
+  CREATE_INCOMING,
+  CREATE_TABLES,
+  type DerivedTable,
+  FILE_VERSION,
+  type FileSchema,
+  TAKE_INCOMING,
+  UP_TO,
+} from './warehouse.duckdb.schema.js';
+
+/** Queries at a time: more would only share the same cores. */
+const READERS = 2;
+const HOUR_MS = 3_600_000;
+
+export interface OpenOptions {
+  path: string;
+  schema: FileSchema;
+  threads: number;
+  memoryLimit: string;
+}
+
+interface Generation {
+  upTo: number;
+}
+
+/** Runs one task at a time, in the order in which they were asked for. */
+class Turn {
+  private last: Promise<unknown> = Promise.resolve();
+
+  run<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.last.then(task);
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+}
+
+export class DuckDbFile {
+  private readonly writing = new Turn();
+  private readonly deriving = new Turn();
+  private readonly idle: DuckDBConnection[] = [];
+  private readonly waiting: ((connection: DuckDBConnection) => void)[] = [];
+  private generation: Generation | null = null;
+
+  private constructor(
+    private readonly instance: DuckDBInstance,
+    private readonly schema: FileSchema,
+    private readonly writer: DuckDBConnection,
+    private readonly deriver: DuckDBConnection,
+    readers: DuckDBConnection[],
+  ) {
+    this.idle.push(...readers);
+  }
+
+  static async open({ path, schema, threads, memoryLimit }: OpenOptions): Promise<DuckDbFile> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: String(threads),
+      memory_limit: memoryLimit,
+      temp_directory: `${path}.tmp`,
+    });
+    try {
+      const isNew = !existsSync(path);
+      const writer = await instance.connect();
+      if (!isNew) await inspect(writer, path);
+      // Small row groups keep an automatic checkpoint from stopping a commit for seconds.
+      await writer.run(`ATTACH ${literal(path)} AS warehouse (ROW_GROUP_SIZE 16384)`);
+      const connect = async () => prepare(await instance.connect());
+      await prepare(writer);
+      const file = new DuckDbFile(
+        instance,
+        schema,
+        writer,
+        await connect(),
+        await Promise.all(Array.from({ length: READERS }, connect)),
+      );
+      await file.migrate();
+      return file;
+    } catch (error) {
+      instance.closeSync();
+      throw error;
+    }
+  }
+
+  private async migrate(): Promise<void> {
+    await this.transaction(async () => {
+      const [found] = await rows<{ n: number }>(
+        this.writer,
+        `SELECT COUNT(*) AS n FROM duckdb_tables() WHERE database_name = 'warehouse'`,
+      );
+      if (found?.n === 0) await this.createTables();
+      for (const view of this.schema.views) await this.writer.run(view);
+    });
+    await this.writer.run(CREATE_INCOMING);
+    await this.dropGeneration();
+  }
+
+  private async createTables(): Promise<void> {
+    for (const statement of CREATE_TABLES) await this.writer.run(statement);
+    for (const table of this.schema.derived) {
+      await this.writer.run(`CREATE TABLE ${table.name}_sealed AS ${between(table, 0, 0)}`);
+    }
+  }
+
+  async head(): Promise<WarehouseHead> {
+    const [head] = await this.query<WarehouseHead>(
+      `SELECT checkpoint, events, recorded_at AS "recordedAt" FROM assay_projection`,
+      {},
+    );
+    if (head === undefined) throw new Error('the table assay_projection is empty');
+    return head;
+  }
+
+  append(events: StoredEvent[], checkpoint: string | null): Promise<void> {
+    return this.writing.run(async () => {
+      const fresh = withoutRepeats(events);
+      await this.transaction(async () => {
+        const before = await this.position();
+        const taken = fresh.length === 0 ? 0 : await this.take(fresh, before);
+        const after = taken === 0 ? before : before + fresh.length;
+        await this.writer.run(
+          `UPDATE assay_projection SET checkpoint = COALESCE($checkpoint, checkpoint), position = $after,
+             events = events + $taken, recorded_at = (SELECT MAX(recorded_at) FROM events)`,
+          { checkpoint, after: BigInt(after), taken: BigInt(taken) },
+        );
+        if (taken > 0) await this.seal(before, after, '_sealed');
+      });
+    });
+  }
+
+  /** Puts the events behind those that are there; returns how many were new. */
+  private async take(events: StoredEvent[], base: number): Promise<number> {
+    await this.writer.run('DELETE FROM temp.incoming');
+    await fillIncoming(this.writer, events);
+    const times = events.map((event) => event.recordedAt);
+    const result = await this.writer.run(TAKE_INCOMING, {
+      base: BigInt(base),
+      from: BigInt(Math.min(...times)),
+      to: BigInt(Math.max(...times)),
+    });
+    return result.rowsChanged;
+  }
+
+  /** Adds the rows of the events in (after, upTo] to the derived tables with this suffix. */
+  private async seal(after: number, upTo: number, suffix: string): Promise<void> {
+    for (const table of this.schema.derived) {
+      await this.writer.run(`INSERT INTO ${table.name}${suffix} ${between(table, after, upTo)}`);
+    }
+  }
+
+  async query<Row>(statement: string, parameters: Parameters): Promise<Row[]> {
+    const connection = await this.borrow();
+    try {
+      return await rows<Row>(connection, statement, parameters);
+    } finally {
+      this.giveBack(connection);
+    }
+  }
+
+  deriveGeneration(): Promise<{ rows: Record<string, number>; differences: DerivedDifference[] }> {
+    return this.deriving.run(async () => {
+      await this.dropGeneration();
+      const [head] = await rows<{ position: number }>(this.deriver, 'SELECT position FROM assay_projection');
+      const upTo = head?.position ?? 0;
+      const counts: Record<string, number> = {};
+      const differences: DerivedDifference[] = [];
+      for (const table of this.schema.derived) {
+        await this.deriver.run(`CREATE TABLE ${table.name}_next AS ${between(table, 0, upTo)}`);
+        const derived = await this.days(table, '_next', upTo);
+        counts[table.name] = derived.reduce((sum, day) => sum + day.rows, 0);
+        differences.push(...compareDays(await this.days(table, '_sealed', upTo), derived));
+      }
+      this.generation = { upTo };
+      return { rows: counts, differences };
+    });
+  }
+
+  private async days(table: DerivedTable, suffix: string, upTo: number): Promise<DerivedDay[]> {
+    const statement = table.days.replace('{table}', `${table.name}${suffix}`).replace(UP_TO, String(upTo));
+    const found = await rows<Omit<DerivedDay, 'table'>>(this.deriver, statement);
+    return found.map((day) => ({ table: table.name, ...day }));
+  }
+
+  swapGeneration(): Promise<void> {
+    return this.writing.run(async () => {
+      const generation = this.generation;
+      if (generation === null) throw new Error('there is no derived generation to put in place');
+      await this.transaction(async () => {
+        await this.seal(generation.upTo, await this.position(), '_next');
+        for (const { name } of this.schema.derived) {
+          await this.writer.run(`DROP TABLE ${name}_sealed`);
+          await this.writer.run(`ALTER TABLE ${name}_next RENAME TO ${name}_sealed`);
+        }
+      });
+      this.generation = null;
+    });
+  }
+
+  discardGeneration(): Promise<void> {
+    return this.deriving.run(() => this.dropGeneration());
+  }
+
+  private async dropGeneration(): Promise<void> {
+    this.generation = null;
+    for (const { name } of this.schema.derived) await this.deriver.run(`DROP TABLE IF EXISTS ${name}_next`);
+  }
+
+  async eventInventory(): Promise<EventInventory> {
+    const connection = await this.borrow();
+    try {
+      await connection.run('BEGIN');
+      const [head] = await rows<{ checkpoint: string | null; position: number }>(
+        connection,
+        'SELECT checkpoint, position FROM assay_projection',
+      );
+      const buckets = await rows<EventBucket>(connection, this.schema.inventory);
+      return { checkpoint: head?.checkpoint ?? null, position: head?.position ?? 0, buckets };
+    } finally {
+      await connection.run('ROLLBACK');
+      this.giveBack(connection);
+    }
+  }
+
+  forgetEvents(hour: number, upTo: number): Promise<void> {
+    return this.writing.run(() =>
+      this.transaction(async () => {
+        const bounds = { from: BigInt(hour), to: BigInt(hour + HOUR_MS), upTo: BigInt(upTo) };
+        const tables = ['events', ...this.schema.derived.map(({ name }) => `${name}_sealed`)];
+        for (const table of tables) {
+          await this.writer.run(
+            `DELETE FROM ${table} WHERE position <= $upTo
+               AND recorded_at >= make_timestamptz($from * 1000) AND recorded_at < make_timestamptz($to * 1000)`,
+            bounds,
+          );
+        }
+        await this.writer.run(
+          `UPDATE assay_projection SET events = (SELECT COUNT(*) FROM events),
+             recorded_at = (SELECT MAX(recorded_at) FROM events)`,
+        );
+        this.generation = null;
+      }),
+    );
+  }
+
+  clear(): Promise<void> {
+    return this.writing.run(async () => {
+      this.generation = null;
+      await this.transaction(async () => {
+        for (const { name } of this.schema.derived) await this.writer.run(`TRUNCATE ${name}_sealed`);
+        await this.writer.run('TRUNCATE events');
+        await this.writer.run(
+          'UPDATE assay_projection SET checkpoint = NULL, position = 0, events = 0, recorded_at = NULL',
+        );
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.writing.run(async () => undefined);
+    await this.deriving.run(async () => undefined);
+    const readers = await Promise.all(Array.from({ length: READERS }, () => this.borrow()));
+    for (const connection of [...readers, this.deriver]) connection.closeSync();
+    await this.writer.run('USE memory');
+    await this.writer.run('DETACH warehouse');
+    this.writer.closeSync();
+    this.instance.closeSync();
+  }
+
+  private async position(): Promise<number> {
+    const [head] = await rows<{ position: number }>(this.writer, 'SELECT position FROM assay_projection');
+    return head?.position ?? 0;
+  }
+
+  private async transaction(work: () => Promise<void>): Promise<void> {
+    await this.writer.run('BEGIN');
+    try {
+      await work();
+      await this.writer.run('COMMIT');
+    } catch (error) {
+      await this.writer.run('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  private async borrow(): Promise<DuckDBConnection> {
+    return this.idle.pop() ?? new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  private giveBack(connection: DuckDBConnection): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.idle.push(connection);
+    else next(connection);
+  }
+}
+
+/** Looks at a file before anything is written to it. */
+async function inspect(connection: DuckDBConnection, path: string): Promise<void> {
+  await connection.run(`ATTACH ${literal(path)} AS inspected (READ_ONLY)`);
+  try {
+    const tables = await rows<{ name: string }>(
+      connection,
+      `SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'inspected'`,
+    );
+    if (tables.length === 0) return;
+    if (!tables.some(({ name }) => name === 'assay_projection')) throw new Error('FOREIGN');
+    const [found] = await rows<{ version: number }>(
+      connection,
+      'SELECT file_version AS version FROM inspected.assay_projection',
+    );
+    if ((found?.version ?? 0) > FILE_VERSION) throw new Error(`NEWER ${found?.version}`);
+  } finally {
+    await connection.run('DETACH inspected');
+  }
+}
+
+async function prepare(connection: DuckDBConnection): Promise<DuckDBConnection> {
+  await connection.run('USE warehouse');
+  await connection.run(`SET TimeZone = 'UTC'`);
+  await connection.run(`SET default_null_order = 'nulls_first_on_asc_last_on_desc'`);
+  return connection;
+}
+
+/** The SELECT of a derived table for the events in (after, upTo]; literals, so that row groups are skipped. */
+function between(table: DerivedTable, after: number, upTo: number): string {
+  return table.select.replaceAll(AFTER, String(after)).replaceAll(UP_TO, String(upTo));
+}
+
+function withoutRepeats(events: StoredEvent[]): StoredEvent[] {
+  const seen = new Set<string>();
+  return events.filter(({ stream, revision }) => {
+    const key = `${revision} ${stream}`;
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+function compareDays(sealed: DerivedDay[], derived: DerivedDay[]): DerivedDifference[] {
+  const days = new Set([...sealed, ...derived].map(({ day }) => day));
+  return [...days].sort().flatMap((day) => {
+    const before = sealed.find((row) => row.day === day) ?? null;
+    const after = derived.find((row) => row.day === day) ?? null;
+    if (before?.rows === after?.rows && before?.checksum === after?.checksum) return [];
+    return [{ table: (before ?? after)?.table ?? '', day, sealed: before, derived: after }];
+  });
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
