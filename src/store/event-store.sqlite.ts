@@ -172,6 +172,8 @@ class Thread {
     this.#now = now;
     this.#worker = new Worker(new URL('./event-store.sqlite.worker.js', import.meta.url), {
       name: 'event-store',
+      // The options of the process may not suit a worker (`--input-type` ends it at once).
+      execArgv: [],
       workerData: { path },
     });
     this.#worker.on('message', (reply: Reply) => this.#receive(reply));
