@@ -180,22 +180,21 @@ export function eventStoreContract(name: string, open: () => Promise<OpenedStore
       });
 
       test('keeps any text as it is', async () => {
-        const text = fc
-          .string({ unit: 'grapheme', minLength: 1, maxLength: 8 })
-          .filter((value) => !value.includes('\0'));
-        const data = fc.dictionary(
-          fc.string({ unit: 'binary', maxLength: 8 }),
-          fc.string({ unit: 'binary' }),
-        );
+        const text = fc.string({ unit: 'binary', minLength: 1 }).filter((value) => !value.includes('\0'));
+        const data = fc.dictionary(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }));
+        const texts = fc.array(fc.tuple(text, text, data), { minLength: 10, maxLength: 20 });
         await fc.assert(
-          fc.asyncProperty(text, text, data, async (id, type, value) => {
-            const stream = fresh(`stream-${id}`);
-            const given = event({ id, type, predictor: type, payload: JSON.stringify(value) });
-            const stored = await appended(store.append(stream, NO_STREAM, [given]));
-            expect(stored).toMatchObject([given]);
-            expect(await store.readStream(stream)).toEqual(stored);
+          fc.asyncProperty(texts, async (values) => {
+            const appends = values.map(async ([id, type, value]) => {
+              const stream = fresh(`stream-${id}`);
+              const given = event({ id, type, predictor: type, payload: JSON.stringify(value) });
+              const stored = await appended(store.append(stream, NO_STREAM, [given]));
+              expect(stored).toMatchObject([given]);
+              expect(await store.readStream(stream)).toEqual(stored);
+            });
+            await Promise.all(appends);
           }),
-          { numRuns: 50 },
+          { numRuns: 5 },
         );
       });
 
