@@ -3,7 +3,8 @@
  * is, for rows that have just arrived, for sealing, and for the rebuild.
  *
  * Redelivered events count once (by stream and revision). Times are timestamps here, milliseconds in the
- * events. A payload that cannot be read gives no row; the view `unreadable_events` lists those events.
+ * events. A payload that cannot be read stops nothing: its row has the status or kind 'unreadable' and counts
+ * nowhere; the view `unreadable_events` lists such events. (To leave those rows out would parse all twice.)
  */
 import {
   CORRECTION_RETRACTED,
@@ -43,16 +44,17 @@ const within = ({ after, upTo }: EventRange) =>
   `position > ${after}${upTo === undefined ? '' : ` AND position <= ${upTo}`}`;
 
 /**
- * Streams of this range that had an answer before it. An answer at revision 0 cannot be a second one, so only
- * the few later ones are looked up.
+ * Only the first answer of a stream counts. One at revision 0 cannot be a later one, so that only the few
+ * streams that began with a correction, or hold a second answer, are looked at as a whole.
  */
-const answeredBefore =
+const isFirstAnswer =
   (range: EventRange): Statement =>
-  (sql) => `
-      SELECT a.stream FROM ${sql.table('events')} AS a
-      WHERE a.type IN (${ANSWERS}) AND a.position <= ${range.after} AND a.stream IN (
+  (sql) => `(revision = 0 OR CONCAT(stream, '|', CAST(revision AS STRING)) IN (
+      SELECT CONCAT(a.stream, '|', CAST(MIN(a.revision) AS STRING)) FROM ${sql.table('events')} AS a
+      WHERE a.type IN (${ANSWERS}) AND a.stream IN (
         SELECT stream FROM ${sql.table('events')}
-        WHERE type IN (${ANSWERS}) AND revision > 0 AND ${within(range)})`;
+        WHERE type IN (${ANSWERS}) AND revision > 0 AND ${within(range)})
+      GROUP BY a.stream))`;
 
 /** The first answer of every stream; later ones say nothing. */
 export const predictions: Derivation = {
@@ -74,16 +76,16 @@ SELECT prediction_id, predictor, version, subject, predicted_at, recorded_at, st
 FROM (
   SELECT ${PREDICTION_ID} AS prediction_id, predictor, ${sql.text('j', 'version')} AS version,
     ${sql.text('j', 'subject')} AS subject, occurred_at AS predicted_at, recorded_at,
-    IF(type = '${PREDICTION_FAILED}', 'failed', 'ok') AS status, ${sql.text('j', 'error', 'kind')} AS error_kind,
+    
+    CASE WHEN j IS NULL THEN 'unreadable' WHEN type = '${PREDICTION_FAILED}' THEN 'failed' ELSE 'ok' END AS status, ${sql.text('j', 'error', 'kind')} AS error_kind,
     ${sql.candidates('j')} AS candidates, ${sql.integer('j', 'latencyMs')} AS latency_ms,
     COALESCE(${sql.boolean('j', 'pinned')}, FALSE) AS pinned, event_id, position
   FROM (
     SELECT stream, predictor, occurred_at, recorded_at, type, event_id, position, ${json} AS j
     FROM ${sql.table('events')}
-    WHERE type IN (${ANSWERS}) AND ${within(range)} AND (revision = 0 OR stream NOT IN (${answeredBefore(range)(sql)}))
-    QUALIFY ROW_NUMBER() OVER (PARTITION BY stream ORDER BY revision, position) = 1
+    WHERE type IN (${ANSWERS}) AND ${within(range)} AND ${isFirstAnswer(range)(sql)}
+    ${sql.eachOnce('stream, revision', 'position')}
   ) AS e
-  WHERE j IS NOT NULL
 ) AS p`;
   },
 };
@@ -103,7 +105,9 @@ export const corrections: Derivation = {
     });
     return `
 SELECT COALESCE(${sql.text('j', 'correctionId')}, event_id) AS correction_id, ${PREDICTION_ID} AS prediction_id,
-  IF(type = '${CORRECTION_RETRACTED}', 'retracted', 'corrected') AS kind, ${sql.integer('j', 'rank')} AS rank,
+  
+  CASE WHEN j IS NULL THEN 'unreadable' WHEN type = '${CORRECTION_RETRACTED}' THEN 'retracted'
+    ELSE 'corrected' END AS kind, ${sql.integer('j', 'rank')} AS rank,
   ${sql.text('j', 'label')} AS label, COALESCE(${sql.boolean('j', 'none')}, FALSE) AS none,
   ${sql.text('j', 'actor')} AS actor, ${sql.text('j', 'comment')} AS comment,
   occurred_at AS corrected_at, recorded_at, event_id, revision, position
@@ -111,9 +115,8 @@ FROM (
   SELECT stream, type, occurred_at, recorded_at, event_id, revision, position, ${json} AS j
   FROM ${sql.table('events')}
   WHERE type IN (${CORRECTIONS}) AND ${within(range)}
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY stream, revision ORDER BY position) = 1
-) AS e
-WHERE j IS NOT NULL`;
+  ${sql.eachOnce('stream, revision', 'position')}
+) AS e`;
   },
 };
 
@@ -140,8 +143,7 @@ FROM (
   SELECT type, predictor, occurred_at, recorded_at, event_id, position, ${json} AS j
   FROM ${sql.table('events')}
   WHERE type IN (${DEPLOYMENTS}) AND ${within(range)}
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY stream, revision ORDER BY position) = 1
-) AS e
-WHERE j IS NOT NULL`;
+  ${sql.eachOnce('stream, revision', 'position')}
+) AS e`;
   },
 };

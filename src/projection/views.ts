@@ -2,40 +2,9 @@
  * The views that people and dashboards query, over `predictions` and `corrections`. The outcome here and
  * `outcomeOf` in event/prediction.ts say the same; a property test holds them together.
  */
-import type { Statement, View } from '../warehouse/warehouse.js';
+import { labelsStatement, rankGiven } from '../warehouse/labels.js';
+import type { Projection, Statement, View } from '../warehouse/warehouse.js';
 import { corrections, deployments, DERIVED_TYPES, predictions } from './derivations.js';
-import type { Projection } from '../warehouse/warehouse.js';
-
-/** First and last correction of each prediction that was not retracted, before or after it was made. */
-const labels: Statement = (sql) => {
-  const given = sql.struct({
-    given_at: 'c.corrected_at',
-    given_rank: 'c.rank',
-    given_label: 'c.label',
-  });
-  return `
-SELECT prediction_id, corrections,
-  f.given_at AS first_at, f.given_rank AS first_given_rank, f.given_label AS first_given_label,
-  l.given_at AS last_at, l.given_rank AS last_given_rank, l.given_label AS last_given_label
-FROM (
-  SELECT c.prediction_id, COUNT(*) AS corrections,
-    ${sql.firstBy(given, 'c.corrected_at, c.revision')} AS f,
-    ${sql.firstBy(given, 'c.corrected_at DESC, c.revision DESC')} AS l
-  FROM ${sql.table('corrections')} AS c
-  LEFT JOIN (
-    SELECT DISTINCT prediction_id, correction_id FROM ${sql.table('corrections')} WHERE kind = 'retracted'
-  ) AS r ON r.prediction_id = c.prediction_id AND r.correction_id = c.correction_id
-  WHERE c.kind = 'corrected' AND r.correction_id IS NULL
-  GROUP BY c.prediction_id
-) AS g`;
-};
-
-/** What a correction points at: its rank, if there is such a candidate, else the first one with its label. */
-const rankGiven = (rank: string, label: string): Statement => {
-  return (sql) =>
-    `IF(${rank} IS NOT NULL, IF(${rank} < ${sql.length('p.candidates')}, ${rank}, NULL), ` +
-    `${sql.rankOf('p.candidates', label)})`;
-};
 
 const predictionOutcomes: Statement = (sql) => `
 SELECT prediction_id, predictor, version, subject, predicted_at, recorded_at, status, error_kind, label,
@@ -48,8 +17,8 @@ FROM (
   SELECT p.prediction_id, p.predictor, p.version, p.subject, p.predicted_at, p.recorded_at, p.status,
     p.error_kind, p.label, p.confidence, p.candidates, p.latency_ms, p.pinned,
     COALESCE(c.corrections, 0) AS corrections, c.last_at, c.first_at, c.last_given_label,
-    ${rankGiven('c.last_given_rank', 'c.last_given_label')(sql)} AS truth_rank,
-    ${rankGiven('c.first_given_rank', 'c.first_given_label')(sql)} AS first_rank
+    ${rankGiven('c.last_given_rank', 'c.last_given_label', 'p.candidates')(sql)} AS truth_rank,
+    ${rankGiven('c.first_given_rank', 'c.first_given_label', 'p.candidates')(sql)} AS first_rank
   FROM ${sql.table('predictions')} AS p
   LEFT JOIN ${sql.table('labels')} AS c ON c.prediction_id = p.prediction_id
 ) AS o`;
@@ -63,7 +32,8 @@ FROM (
   SELECT predictor, version, ${sql.truncate(unit, 'predicted_at')} AS ${unit}, COUNT(*) AS predictions,
     COUNTIF(outcome IS NOT NULL) AS labelled, COUNTIF(outcome = 'right') AS correct,
     COUNTIF(outcome = 'ranked') AS ranked, COUNTIF(outcome = 'missed') AS missed,
-    COUNTIF(truth_rank < 3) AS top3, COUNTIF(truth_rank < 5) AS top5, COUNTIF(status = 'failed') AS errors
+    COUNTIF(truth_rank < 3) AS top3, COUNTIF(truth_rank < 5) AS top5,
+    COUNTIF(status = 'failed') AS errors
   FROM ${sql.table('prediction_outcomes')}
   GROUP BY 1, 2, 3
 ) AS a`;
@@ -77,7 +47,7 @@ SELECT stream, revision, event_id, type, recorded_at, position FROM ${sql.table(
 WHERE type IN (${DERIVED_TYPES}) AND NOT (${sql.isReadable('payload')})`;
 
 export const VIEWS: readonly View[] = [
-  { name: 'labels', select: labels },
+  { name: 'labels', select: labelsStatement() },
   { name: 'prediction_outcomes', select: predictionOutcomes },
   { name: 'accuracy_hourly', select: accuracy('hour') },
   { name: 'accuracy_daily', select: accuracy('day') },

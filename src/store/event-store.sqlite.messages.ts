@@ -12,7 +12,8 @@ export type AppendRequest = Value[];
 
 export type ReadRequest =
   | ['stream', string]
-  | ['all', after: number, limit: number, predictor: string | null]
+  /** The next step through the log; it may end before the limit. */
+  | ['after', position: number, limit: number, predictor: string | null]
   | ['predictors']
   | ['head']
   | ['receipt', string];
@@ -41,7 +42,8 @@ export type AppendReply =
   | ['answered', receipt: Value[]]
   | Failed;
 
-export type ReadReply = ['read', rows: Value[], atEnd: boolean] | Failed;
+/** `reached`: position up to which the log was looked through; null at its end, and for other reads. */
+export type ReadReply = ['read', rows: Value[], reached: number | null] | Failed;
 
 /** Replies come in the order of the requests, appends and reads each by themselves. */
 export type Reply = { appends: AppendReply[] } | { read: ReadReply };

@@ -64,20 +64,21 @@ export const STREAM = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream = ? ORDE
 
 export const LAST_EVENT = `SELECT ${EVENT_COLUMNS} FROM events ORDER BY position DESC LIMIT 1`;
 
-export const EVENTS_AFTER = `
-  SELECT ${EVENT_COLUMNS} FROM events WHERE position > ? ORDER BY position LIMIT ?`;
+export const EVENTS_BETWEEN = `
+  SELECT ${EVENT_COLUMNS} FROM events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`;
 
 /**
  * A predictor's events, and those without a predictor in streams that turned out to be about it. Both halves
  * come ordered out of the index, so that SQLite merges them and stops at the limit.
  */
-export const EVENTS_OF_PREDICTOR_AFTER = `
-  SELECT ${EVENT_COLUMNS} FROM events INDEXED BY events_by_predictor WHERE predictor = ?1 AND position > ?2
+export const EVENTS_OF_PREDICTOR_BETWEEN = `
+  SELECT ${EVENT_COLUMNS} FROM events INDEXED BY events_by_predictor
+  WHERE position > ?1 AND position <= ?2 AND predictor = ?4
   UNION ALL
   SELECT ${EVENT_COLUMNS} FROM events AS early INDEXED BY events_by_predictor
-  WHERE predictor IS NULL AND position > ?2 AND EXISTS (
+  WHERE position > ?1 AND position <= ?2 AND predictor IS NULL AND EXISTS (
     SELECT 1 FROM events AS answer INDEXED BY events_by_stream
-    WHERE answer.stream = early.stream AND answer.predictor = ?1
+    WHERE answer.stream = early.stream AND answer.predictor = ?4
   )
   ORDER BY position LIMIT ?3`;
 

@@ -34,6 +34,8 @@ import {
 
 const MAX_EVENTS = 500;
 const MAX_PAGE = 10_000;
+/** A page ends early when its payloads are this long together, characters: 10,000 large ones fill the memory. */
+const PAGE_PAYLOAD = 8 << 20;
 
 export interface SqliteEventStoreOptions {
   /** The store's clock, milliseconds; the system's unless given. */
@@ -95,24 +97,35 @@ export class SqliteEventStore implements EventStore {
   }
 
   async readStream(stream: string): Promise<StoredEvent[]> {
-    return decodeEvents((await this.#read(['stream', stream])).rows);
+    return decodeEvents(await this.#read(['stream', stream]));
   }
 
   async readAll(after: string | null, limit: number, predictor?: string): Promise<EventPage> {
     if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
       throw new RangeError(`limit must be a whole number from 1 to ${MAX_PAGE}, not ${limit}`);
     }
-    const { rows, atEnd } = await this.#read(['all', parsePosition(after), limit, predictor ?? null]);
-    const events = decodeEvents(rows);
-    return { events, next: events.at(-1)?.position ?? after, atEnd };
+    const events: StoredEvent[] = [];
+    let payload = 0;
+    let reached: number | null = parsePosition(after);
+    // In steps, so that appends need not wait for a long page.
+    while (reached !== null && events.length < limit && payload < PAGE_PAYLOAD) {
+      const step: ReadRequest = ['after', reached, limit - events.length, predictor ?? null];
+      const [, rows, next]: Succeeded<ReadReply> = await this.#running().read(step);
+      for (const event of decodeEvents(rows)) {
+        events.push(event);
+        payload += event.payload.length;
+      }
+      reached = next;
+    }
+    return { events, next: events.at(-1)?.position ?? after, atEnd: reached === null };
   }
 
   async predictors(): Promise<string[]> {
-    return (await this.#read(['predictors'])).rows as string[];
+    return (await this.#read(['predictors'])) as string[];
   }
 
   async head(): Promise<LogHead> {
-    const events = (await this.#read(['head'])).rows[0] as number;
+    const [events] = (await this.#read(['head'])) as [number];
     return { events, position: events === 0 ? null : String(events) };
   }
 
@@ -125,8 +138,8 @@ export class SqliteEventStore implements EventStore {
   }
 
   async receipt(key: string): Promise<Receipt | null> {
-    const { rows } = await this.#read(['receipt', key]);
-    return rows.length === 0 ? null : decodeReceipt(rows);
+    const row = await this.#read(['receipt', key]);
+    return row.length === 0 ? null : decodeReceipt(row);
   }
 
   async keepReceipt(receipt: Receipt): Promise<void> {
@@ -139,9 +152,8 @@ export class SqliteEventStore implements EventStore {
     return this.#ended;
   }
 
-  async #read(request: ReadRequest): Promise<{ rows: Value[]; atEnd: boolean }> {
-    const [, rows, atEnd] = await this.#running().read(request);
-    return { rows, atEnd };
+  async #read(request: ReadRequest): Promise<Value[]> {
+    return (await this.#running().read(request))[1];
   }
 
   /** The thread at work; a new one in the place of one that died or lost its file. */
@@ -172,6 +184,8 @@ class Thread {
     this.#now = now;
     this.#worker = new Worker(new URL('./event-store.sqlite.worker.js', import.meta.url), {
       name: 'event-store',
+      // The options of the process may not suit a worker (`--input-type` ends it at once).
+      execArgv: [],
       workerData: { path },
     });
     this.#worker.on('message', (reply: Reply) => this.#receive(reply));

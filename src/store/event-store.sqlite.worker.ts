@@ -26,10 +26,14 @@ import {
 import * as schema from './event-store.sqlite.schema.js';
 
 const RECEIPTS_KEPT_MS = 48 * 3_600_000;
-/** A page ends early when its payloads get larger than this, characters. */
-const PAGE_PAYLOAD = 8 << 20;
-/** Rows fetched at once while a page is filled. */
-const PAGE_STEP = 100;
+/** A step through the log ends when it has so many events, */
+const STEP_EVENTS = 1_000;
+/** or payloads that are this long together, characters, */
+const STEP_PAYLOAD = 4 << 20;
+/** or has looked for one predictor's events through so many positions. Appends go ahead between two steps. */
+const STEP_POSITIONS = 20_000;
+/** Rows fetched at once. */
+const FETCH = 100;
 /** How long to wait for a process that is about to close the file. */
 const LOCK_WAIT_MS = 1_000;
 /** Pages of the log file after which it is copied into the main file (32 MB): rarer means fewer fsyncs. */
@@ -83,7 +87,7 @@ function requireVersion(file: Database.Database, path: string): void {
 function requireTables(file: Database.Database, path: string): void {
   const names = file.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").raw().all();
   if (names.join() !== 'events,receipts') throw damaged(path, 'its tables are not the ones we made');
-  file.prepare(schema.EVENTS_AFTER).raw().get([0, 1]);
+  file.prepare(schema.EVENTS_BETWEEN).raw().get([0, 1, 1]);
   file.prepare(schema.LAST_EVENT).raw().get([]);
   file.prepare(schema.RECEIPT).raw().get(['']);
   file.prepare(schema.LAST_REVISION).raw().get(['']);
@@ -160,8 +164,8 @@ class Log {
       earlyById: rows(schema.EARLY_EVENT_BY_ID),
       lateById: rows(schema.LATE_EVENT_BY_ID),
       stream: rows(schema.STREAM),
-      after: rows(schema.EVENTS_AFTER),
-      ofPredictorAfter: rows(schema.EVENTS_OF_PREDICTOR_AFTER),
+      between: rows(schema.EVENTS_BETWEEN),
+      ofPredictorBetween: rows(schema.EVENTS_OF_PREDICTOR_BETWEEN),
       lastEvent: rows(schema.LAST_EVENT),
       predictors: rows(schema.PREDICTORS),
       receipt: rows(schema.RECEIPT),
@@ -285,48 +289,48 @@ class Log {
     try {
       switch (request[0]) {
         case 'stream':
-          return ['read', this.#statements.stream.all([request[1]]).flat() as Value[], true];
-        case 'all':
-          return this.#page(request[1], request[2], request[3]);
+          return ['read', this.#statements.stream.all([request[1]]).flat() as Value[], null];
+        case 'after':
+          return this.#step(request[1], request[2], request[3]);
         case 'predictors':
-          return ['read', this.#statements.predictors.all([]).flat() as Value[], true];
+          return ['read', this.#statements.predictors.all([]).flat() as Value[], null];
         case 'head':
-          return ['read', [(this.#statements.lastEvent.get([]) as Value[] | undefined)?.[0] ?? 0], true];
+          return ['read', [(this.#statements.lastEvent.get([]) as Value[] | undefined)?.[0] ?? 0], null];
         case 'receipt':
-          return ['read', (this.#statements.receipt.get([request[1]]) as Value[] | undefined) ?? [], true];
+          return ['read', (this.#statements.receipt.get([request[1]]) as Value[] | undefined) ?? [], null];
       }
     } catch (error) {
       return this.#failure(error);
     }
   }
 
-  /** Reads in small steps, so that a page of large events ends in time. */
-  #page(after: number, limit: number, predictor: string | null): ReadReply {
+  #step(after: number, limit: number, predictor: string | null): ReadReply {
     if (after > this.#position) {
       throw new Failure('position', `position ${after} is behind the end of ${this.#path}`);
     }
+    const wanted = Math.min(limit, STEP_EVENTS);
+    const end = predictor === null ? this.#position : Math.min(this.#position, after + STEP_POSITIONS);
     const values: Value[] = [];
     let payload = 0;
-    for (let read = 0; read < limit && payload < PAGE_PAYLOAD;) {
-      const step = Math.min(PAGE_STEP, limit - read);
-      // One more than wanted tells whether the end was reached.
-      const rows = this.#rowsAfter(after, step + 1, predictor);
-      for (const row of rows.slice(0, step)) {
+    let reached = after;
+    for (let read = 0; reached < end && read < wanted && payload < STEP_PAYLOAD;) {
+      const count = Math.min(FETCH, wanted - read);
+      const rows = this.#between(reached, end, count, predictor);
+      for (const row of rows) {
         for (const value of row) values.push(value);
         payload += (row[11] as string).length;
       }
-      if (rows.length <= step) return ['read', values, true];
-      read += step;
-      after = rows[step - 1]?.[0] as number;
+      read += rows.length;
+      reached = rows.length < count ? end : (rows[count - 1]?.[0] as number);
     }
-    return ['read', values, false];
+    return ['read', values, reached < this.#position ? reached : null];
   }
 
-  #rowsAfter(after: number, count: number, predictor: string | null): Value[][] {
+  #between(after: number, end: number, count: number, predictor: string | null): Value[][] {
     const rows =
       predictor === null
-        ? this.#statements.after.all([after, count])
-        : this.#statements.ofPredictorAfter.all([predictor, after, count]);
+        ? this.#statements.between.all([after, end, count])
+        : this.#statements.ofPredictorBetween.all([after, end, count, predictor]);
     return rows as Value[][];
   }
 

@@ -3,6 +3,9 @@
  * labelled in each age bin and what their first labels said. Sums of per-subject means, so that five
  * predictions of one user are one piece of evidence.
  */
+import type { Policy } from '../event/policy.js';
+import { labelsStatement, rankGiven } from '../warehouse/labels.js';
+import type { Statement, Warehouse } from '../warehouse/warehouse.js';
 
 /** One version in one bucket. */
 export interface BucketRow {
@@ -27,4 +30,106 @@ export interface BucketRow {
   right: number[];
   /** Per age bin: the same for first labels that say wrong. */
   wrong: number[];
+}
+
+/** Which rows are read, and how they are cut. */
+export interface BucketsRequest {
+  predictor: string;
+  baseline: string;
+  canary: string;
+  /** When the canary started, milliseconds: only buckets that begin then or later are read. */
+  startedAt: number;
+  policy: CellPolicy;
+}
+
+export type CellPolicy = Pick<Policy, 'rightWithin' | 'latencyLimitMs' | 'bucketSeconds' | 'ageEdgesSeconds'>;
+
+/** How far before its prediction a label may be dated by another clock; it counts at age 0 then. */
+const CLOCK_SKEW_MS = 86_400_000;
+
+/** The rows of both versions, in order of bucket and version; a bucket without predictions has none. */
+export async function readBuckets(warehouse: Warehouse, request: BucketsRequest): Promise<BucketRow[]> {
+  const { predictor, baseline, canary, startedAt, policy } = request;
+  const bucketMs = Math.round(policy.bucketSeconds * 1000);
+  const since = Math.ceil(startedAt / bucketMs) * bucketMs;
+  type Row = Omit<BucketRow, 'right' | 'wrong'> & { rightMeans: number[]; wrongMeans: number[] };
+  const rows = await warehouse.query<Row>(bucketsStatement(policy), {
+    predictor,
+    baseline,
+    canary,
+    since,
+    labelsSince: since - CLOCK_SKEW_MS,
+  });
+  return rows.map(({ rightMeans, wrongMeans, ...row }) => ({ ...row, right: rightMeans, wrong: wrongMeans }));
+}
+
+/** Parameters: predictor, baseline, canary; since and labelsSince in milliseconds. */
+export function bucketsStatement(policy: CellPolicy): Statement {
+  const bins = policy.ageEdgesSeconds.slice(1).map((_, bin) => bin);
+  return (sql) => {
+    const sumOfMeans = (part: string, whole: string) => `SUM(COALESCE(${sql.safeDivide(part, whole)}, 0))`;
+    const perBin = (expression: (bin: number) => string) => `[${bins.map(expression).join(', ')}]`;
+    return `
+SELECT version, bucket, SUM(predictions) AS predictions, COUNT(*) AS subjects,
+  ${sumOfMeans('failed', 'predictions')} AS errors,
+  COUNTIF(timed > 0) AS timedSubjects, ${sumOfMeans('slow', 'timed')} AS slow, COUNTIF(nth = 1) AS newcomers,
+  ${perBin((bin) => `COUNTIF(at_risk_${bin} > 0)`)} AS atRisk,
+  ${perBin((bin) => sumOfMeans(`right_${bin}`, `at_risk_${bin}`))} AS rightMeans,
+  ${perBin((bin) => sumOfMeans(`wrong_${bin}`, `at_risk_${bin}`))} AS wrongMeans
+FROM (
+  SELECT s.*, ROW_NUMBER() OVER (PARTITION BY person ORDER BY first_predicted_at, version) AS nth
+  FROM (${perSubject(policy, bins)(sql)}
+  ) AS s
+) AS n
+GROUP BY version, bucket
+ORDER BY bucket, version`;
+  };
+}
+
+/** One row per version, bucket and subject: its predictions counted by what became of them. */
+function perSubject(policy: CellPolicy, bins: number[]): Statement {
+  const { latencyLimitMs } = policy;
+  const slow = latencyLimitMs === undefined ? 'FALSE' : `status = 'ok' AND latency_ms > ${latencyLimitMs}`;
+  const counters = bins.map(
+    (bin) => `
+      COUNTIF(status = 'ok' AND bin >= ${bin}) AS at_risk_${bin},
+      COUNTIF(status = 'ok' AND bin = ${bin} AND says_right) AS right_${bin},
+      COUNTIF(status = 'ok' AND bin = ${bin} AND NOT says_right) AS wrong_${bin}`,
+  );
+  return (sql) => `
+    SELECT version, bucket, person, MIN(predicted_at) AS first_predicted_at, COUNT(*) AS predictions,
+      COUNTIF(status = 'failed') AS failed, COUNTIF(status = 'ok' AND latency_ms IS NOT NULL) AS timed,
+      COUNTIF(${slow}) AS slow,${counters.join(',')}
+    FROM (${labelledPredictions(policy)(sql)}
+    ) AS q
+    GROUP BY version, bucket, person`;
+}
+
+/**
+ * One row per prediction, with what its first label said and in which age bin. The first label not retracted
+ * counts: one that supersedes it changes the outcome that people see, but a cell that looked at it would know
+ * the future. A prediction without a subject is its own subject.
+ */
+function labelledPredictions({ ageEdgesSeconds, bucketSeconds, rightWithin }: CellPolicy): Statement {
+  const bucketMs = Math.round(bucketSeconds * 1000);
+  const binEnds = ageEdgesSeconds.slice(1).map((edge) => Math.round(edge * 1000));
+  return (sql) => {
+    const predictedMs = sql.toMillis('p.predicted_at');
+    const age = `${sql.toMillis('c.first_at')} - ${predictedMs}`;
+    const rank = rankGiven('c.first_given_rank', 'c.first_given_label', 'p.candidates')(sql);
+    const labels = labelsStatement(`c.corrected_at >= ${sql.fromMillis(sql.param('labelsSince'))}`)(sql);
+    return `
+      SELECT p.version, ${bucketMs} * ${sql.quotient(predictedMs, String(bucketMs))} AS bucket,
+        ${sql.fingerprint('COALESCE(p.subject, p.prediction_id)')} AS person, p.predicted_at, p.status, p.latency_ms,
+        COALESCE(${rank} < ${rightWithin}, FALSE) AS says_right,
+        CASE WHEN c.first_at IS NULL THEN ${binEnds.length}${binEnds
+          .map((end, bin) => ` WHEN ${age} < ${end} THEN ${bin}`)
+          .join('')} ELSE ${binEnds.length} END AS bin
+      FROM ${sql.table('predictions')} AS p
+      LEFT JOIN (${labels}
+      ) AS c ON c.prediction_id = p.prediction_id
+      WHERE p.predictor = ${sql.param('predictor')} AND NOT p.pinned
+        AND p.version IN (${sql.param('baseline')}, ${sql.param('canary')})
+        AND p.predicted_at >= ${sql.fromMillis(sql.param('since'))}`;
+  };
 }

@@ -56,8 +56,7 @@ FROM temp.incoming AS i
 WHERE NOT EXISTS (
   SELECT 1 FROM events AS e
   WHERE e.recorded_at >= ${duckdb.fromMillis('$from')} AND e.recorded_at <= ${duckdb.fromMillis('$to')}
-    AND e.stream = i.stream AND e.revision = i.revision)
-ORDER BY ordinal`;
+    AND e.stream = i.stream AND e.revision = i.revision)`;
 
 export function fileSchema(projection: Projection): FileSchema {
   const sealedUpTo = '(SELECT position FROM assay_projection)';

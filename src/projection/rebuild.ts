@@ -1,0 +1,193 @@
+/**
+ * Holding the warehouse against the store, and deriving it anew.
+ *
+ * Only events up to the warehouse's checkpoint are compared: what lies behind it is the projector's work, and
+ * goes on meanwhile. Plain functions over the two ports.
+ */
+import type { StoredEvent } from '../event/envelope.js';
+import type { EventStore } from '../store/event-store.js';
+import { EventBuckets, hourOf } from '../warehouse/digest.js';
+import type { DerivedDifference, EventBucket, EventInventory, Warehouse } from '../warehouse/warehouse.js';
+
+/** Events read from the store at a time. */
+const PAGE = 2000;
+
+/** An hour of recording in which store and warehouse do not hold the same events; null: none at all. */
+export interface EventDifference {
+  kind: 'events';
+  /** Start of the UTC hour, milliseconds. */
+  hour: number;
+  store: EventBucket | null;
+  warehouse: EventBucket | null;
+}
+
+export type Difference = EventDifference | ({ kind: 'derived' } & DerivedDifference);
+
+export interface Reconciliation {
+  /** Events up to the checkpoint. */
+  storeEvents: number;
+  warehouseEvents: number;
+  differences: EventDifference[];
+  /** What the warehouse held when it was looked at. */
+  inventory: EventInventory;
+}
+
+export interface Progress {
+  stage: 'reading the store' | 'filling in' | 'deriving' | 'swapping';
+  /** Events so far in this stage. */
+  events: number;
+}
+
+export interface RebuildOptions {
+  store: EventStore;
+  warehouse: Warehouse;
+  /** Compare every event with the store, not only their number, and fill in what differs. */
+  fromStore?: boolean;
+  onProgress?: (progress: Progress) => void;
+}
+
+export interface RebuildResult {
+  tookMs: number;
+  /** Rows of each derived table, and `events`. */
+  counts: Record<string, number>;
+  /** What was not as it should be, and is now. */
+  differences: Difference[];
+}
+
+export interface Verification {
+  equal: boolean;
+  /** Events up to the warehouse's checkpoint. */
+  storeEvents: number;
+  warehouseEvents: number;
+  /** Events of the store that the warehouse has yet to take: no difference. */
+  pending: number;
+  differences: Difference[];
+}
+
+/** Compares counts and checksums per hour, over the whole log up to the checkpoint. */
+export async function reconcile(
+  store: EventStore,
+  warehouse: Warehouse,
+  onProgress?: (progress: Progress) => void,
+): Promise<Reconciliation> {
+  const inventory = await warehouse.eventInventory();
+  const found = new EventBuckets();
+  let storeEvents = 0;
+  for await (const page of eventsUpTo(store, inventory.checkpoint)) {
+    for (const event of page) found.add(event);
+    storeEvents += page.length;
+    onProgress?.({ stage: 'reading the store', events: storeEvents });
+  }
+  return {
+    storeEvents,
+    warehouseEvents: inventory.buckets.reduce((sum, bucket) => sum + bucket.events, 0),
+    differences: compareBuckets(found.list(), inventory.buckets),
+    inventory,
+  };
+}
+
+/**
+ * Makes the warehouse what the store says: looks for events that are missing, derives every table anew beside
+ * the ones in use, compares, and puts the new ones in place. Appends and queries go on meanwhile. Safe to
+ * repeat, and to break off at any moment: the next one finds what is left to do.
+ */
+export async function rebuild(options: RebuildOptions): Promise<RebuildResult> {
+  const { store, warehouse, fromStore = false, onProgress } = options;
+  const started = performance.now();
+  const differences: Difference[] = [];
+  if (fromStore || !(await holdsAsManyEvents(store, warehouse))) {
+    const reconciliation = await reconcile(store, warehouse, onProgress);
+    differences.push(...reconciliation.differences);
+    await refill(store, warehouse, reconciliation, onProgress);
+  }
+  onProgress?.({ stage: 'deriving', events: 0 });
+  const generation = await warehouse.deriveGeneration();
+  differences.push(...generation.differences.map(derivedDifference));
+  onProgress?.({ stage: 'swapping', events: 0 });
+  await warehouse.swapGeneration();
+  const { events } = await warehouse.head();
+  return {
+    tookMs: Math.round(performance.now() - started),
+    counts: { events, ...generation.rows },
+    differences,
+  };
+}
+
+/** Compares events and derived tables; changes nothing. */
+export async function verify(
+  store: EventStore,
+  warehouse: Warehouse,
+  onProgress?: (progress: Progress) => void,
+): Promise<Verification> {
+  const { storeEvents, warehouseEvents, differences, inventory } = await reconcile(
+    store,
+    warehouse,
+    onProgress,
+  );
+  onProgress?.({ stage: 'deriving', events: 0 });
+  const generation = await warehouse.deriveGeneration();
+  await warehouse.discardGeneration();
+  const all = [...differences, ...generation.differences.map(derivedDifference)];
+  const pending = await store.countAfter(inventory.checkpoint);
+  return { equal: all.length === 0, storeEvents, warehouseEvents, pending, differences: all };
+}
+
+/** A cheap look before a long one. Appends in between make it say no, never wrongly yes. */
+async function holdsAsManyEvents(store: EventStore, warehouse: Warehouse): Promise<boolean> {
+  const held = await warehouse.head();
+  const { events } = await store.head();
+  return held.events === events - (await store.countAfter(held.checkpoint));
+}
+
+/** Takes the hours that differ out of the warehouse and appends them as the store has them. */
+async function refill(
+  store: EventStore,
+  warehouse: Warehouse,
+  { differences, inventory }: Reconciliation,
+  onProgress?: (progress: Progress) => void,
+): Promise<void> {
+  if (differences.length === 0) return;
+  const hours = new Set(differences.map(({ hour }) => hour));
+  for (const hour of hours) await warehouse.forgetEvents(hour, inventory.position);
+  let filled = 0;
+  for await (const page of eventsUpTo(store, inventory.checkpoint)) {
+    const missing = page.filter((event) => hours.has(hourOf(event.recordedAt)));
+    // The checkpoint is the projector's: it may have moved on.
+    if (missing.length > 0) await warehouse.append(missing, null);
+    filled += missing.length;
+    onProgress?.({ stage: 'filling in', events: filled });
+  }
+}
+
+/** The log from its beginning to a checkpoint, which is the position of the last event it covers. */
+async function* eventsUpTo(store: EventStore, checkpoint: string | null): AsyncGenerator<StoredEvent[]> {
+  if (checkpoint === null) return;
+  let after: string | null = null;
+  for (;;) {
+    const { events, next, atEnd } = await store.readAll(after, PAGE);
+    const last = events.findIndex(({ position }) => position === checkpoint);
+    if (last !== -1) {
+      yield events.slice(0, last + 1);
+      return;
+    }
+    if (events.length > 0) yield events;
+    if (atEnd || next === null) return;
+    after = next;
+  }
+}
+
+function compareBuckets(store: EventBucket[], warehouse: EventBucket[]): EventDifference[] {
+  const hours = new Set([...store, ...warehouse].map(({ hour }) => hour));
+  return [...hours]
+    .sort((a, b) => a - b)
+    .flatMap((hour) => {
+      const there = store.find((bucket) => bucket.hour === hour) ?? null;
+      const here = warehouse.find((bucket) => bucket.hour === hour) ?? null;
+      if (there?.events === here?.events && there?.checksum === here?.checksum) return [];
+      return [{ kind: 'events' as const, hour, store: there, warehouse: here }];
+    });
+}
+
+function derivedDifference(difference: DerivedDifference): Difference {
+  return { kind: 'derived', ...difference };
+}
