@@ -156,6 +156,23 @@ describe('event store in a SQLite file', () => {
     for (const key of ['d', 'e', 'f']) expect(await store.receipt(key)).not.toBeNull();
   });
 
+  test('lets an event that cannot be written fail by itself, with its append', async () => {
+    const store = await open();
+    const broken = event({ occurredAt: 1.5 });
+    const [before, failed, after] = await Promise.allSettled([
+      appended(store.append('a', NO_STREAM, [event()])),
+      appended(store.append('b', NO_STREAM, [event(), broken, event()])),
+      appended(store.append('c', NO_STREAM, [event()])),
+    ]);
+    expect(failed).toMatchObject({
+      status: 'rejected',
+      reason: { message: expect.stringContaining('occurred_at') },
+    });
+    expect(before).toMatchObject({ status: 'fulfilled', value: [{ position: '1' }] });
+    expect(after).toMatchObject({ status: 'fulfilled', value: [{ position: '2' }] });
+    expect((await readLog(store)).map(({ stream }) => stream)).toEqual(['a', 'c']);
+  });
+
   describe('leaves a file as it is when it', () => {
     test('is no database', async () => {
       writeFileSync(path, 'name,label\n'.repeat(1_000));
@@ -317,12 +334,29 @@ describe('event store in a SQLite file', () => {
   });
 
   describe('whose thread dies', () => {
+    /** From now on the thread ends in the place of doing what it is asked. */
+    function killThread() {
+      return jest.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker) {
+        void this.terminate();
+      });
+    }
+
+    test('goes on when the process that took the file meanwhile has closed it', async () => {
+      const store = await open();
+      const post = killThread();
+      await expect(store.head()).rejects.toThrow(StoreUnavailable);
+      post.mockRestore();
+      const other = await open();
+      await appended(other.append('stream', NO_STREAM, [event()]));
+      await expect(store.append('stream', 0, [event()])).rejects.toThrow('another process');
+      await other.close();
+      expect(await appended(store.append('stream', 0, [event()]))).toMatchObject([{ position: '2' }]);
+    });
+
     test('fails the calls that wait, and serves the next ones', async () => {
       const store = await open();
       await appended(store.append('before', NO_STREAM, [event()]));
-      const post = jest.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker) {
-        void this.terminate();
-      });
+      const post = killThread();
       const waiting = [store.append('lost', NO_STREAM, [event()]), store.readStream('before'), store.head()];
       for (const result of await Promise.allSettled(waiting)) {
         expect(result).toMatchObject({ status: 'rejected', reason: expect.any(StoreUnavailable) });
