@@ -27,7 +27,7 @@ export class Failure extends Error {
   }
 }
 
-/** Looks at a file without a lock, a log or any other trace beside it. */
+/** Finds out whose file it is, without a lock, a log or any other trace beside it. */
 function inspect(path: string): void {
   const url = pathToFileURL(path);
   url.search = '?immutable=1';
@@ -41,8 +41,6 @@ function inspect(path: string): void {
       );
     }
     requireVersion(file, path);
-    const hasLog = existsSync(`${path}-wal`) || existsSync(`${path}-journal`);
-    if (!hasLog) requireTables(file, path);
   } finally {
     file.close();
   }
@@ -58,7 +56,7 @@ function requireVersion(file: DatabaseFile, path: string): void {
   }
 }
 
-/** Touches both ends of the log: a file that was cut short or overwritten rarely survives that. */
+/** Touches both ends of the log, and changes nothing: a file that was cut short or overwritten rarely survives that. */
 function requireTables(file: DatabaseFile, path: string): void {
   const names = file.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").raw().all();
   if (names.join() !== 'events,receipts') throw damaged(path, 'its tables are not the ones we made');
@@ -75,6 +73,10 @@ function damaged(path: string, reason: string): Failure {
   );
 }
 
+/**
+ * The file, ready for the log. When it throws, the lock may still be held until the thread ends: the driver
+ * closes a connection only when the statements are collected.
+ */
 export function openFile(path: string): DatabaseFile {
   mkdirSync(dirname(path), { recursive: true });
   if (existsSync(path) && statSync(path).size > 0) inspect(path);

@@ -63,7 +63,7 @@ function answer<Answer>(count: number, work: (log: Log) => Answer[]): (Answer | 
   try {
     log ??= new Log(path);
   } catch (error) {
-    // Whatever the reason, a half-opened file holds its lock until this thread is gone: it has to go.
+    // Whatever the reason, a half-opened file may keep its lock until this thread is gone: it has to go.
     const [failed, kind, message] = failureOf(error, path);
     const failure: Failed = [failed, kind === 'unusable' ? kind : 'lost', message];
     return Array.from({ length: count }, () => failure);

@@ -185,16 +185,34 @@ describe('event store in a SQLite file', () => {
       await expectRefusal(/damaged.*restore/);
     });
 
+    test('has lost its end', async () => {
+      await writeFile();
+      overwrite(statSync(path).size - 3 * 4_096, Buffer.alloc(3 * 4_096));
+      await expectRefusal(/damaged.*restore/);
+    });
+
     test('has a damaged header', async () => {
       await writeFile();
       overwrite(0, Buffer.alloc(100, 7));
       await expectRefusal(/damaged.*restore/);
     });
 
-    test('belongs to another application', async () => {
-      const script = `new (require('libsql'))(process.argv[1]).exec('PRAGMA journal_mode = WAL; CREATE TABLE events (a)')`;
-      execFileSync(process.execPath, ['-e', script, path]);
-      await expectRefusal(/another application.*ASSAY_STORE/);
+    test.each([
+      ['another application', 'CREATE TABLE events (a)', /another application.*ASSAY_STORE/],
+      [
+        'another application that uses WAL',
+        'PRAGMA journal_mode = WAL; CREATE TABLE a (a)',
+        /another application/,
+      ],
+      [
+        'nobody any more, as its tables are gone',
+        `PRAGMA application_id = ${0x41737379}; CREATE TABLE other (a)`,
+        /damaged.*restore/,
+      ],
+    ])('belongs to %s', async (_, sql, says) => {
+      const script = `new (require('libsql'))(process.argv[1]).exec(process.argv[2])`;
+      execFileSync(process.execPath, ['-e', script, path, sql]);
+      await expectRefusal(says);
     });
 
     test('was written by a newer version', async () => {
