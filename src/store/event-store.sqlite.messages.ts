@@ -45,6 +45,8 @@ export type AppendReply =
 /** `reached`: position up to which the log was looked through; null at its end, and for other reads. */
 export type ReadReply = ['read', rows: Value[], reached: number | null] | Failed;
 
+export type Succeeded<R> = Exclude<R, Failed>;
+
 /** Replies come in the order of the requests, appends and reads each by themselves. */
 export type Reply = { appends: AppendReply[] } | { read: ReadReply };
 

@@ -4,27 +4,21 @@
  * message, and turns the answers back into events. Why so: docs/decisions/0002-sqlite-event-store.md
  */
 import { resolve } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import type { NewEvent, StoredEvent } from '../event/envelope.js';
 import {
-  CLOSE,
   decodeEvents,
   decodeReceipt,
   encodeAppend,
-  type AppendReply,
-  type AppendRequest,
-  type Batch,
-  type Failed,
   type ReadReply,
   type ReadRequest,
-  type Reply,
+  type Succeeded,
   type Value,
 } from './event-store.sqlite.messages.js';
+import { Thread } from './event-store.sqlite.thread.js';
 import {
   InvalidPosition,
   NO_STREAM,
   StoreUnavailable,
-  UnusableStore,
   type AppendResult,
   type EventPage,
   type EventStore,
@@ -164,126 +158,6 @@ export class SqliteEventStore implements EventStore {
     this.#thread = thread;
     this.#ended = this.#ended.then(() => thread.ended);
     return thread;
-  }
-}
-
-/** One life of the worker thread, with the calls that wait for its answers. */
-class Thread {
-  /** Resolves when the thread is gone and the file closed. */
-  readonly ended: Promise<void>;
-  readonly #worker: Worker;
-  readonly #path: string;
-  readonly #now: () => number;
-  readonly #appends: Waiting<AppendReply>[] = [];
-  readonly #reads: Waiting<ReadReply>[] = [];
-  #batch: Batch | null = null;
-  #running = true;
-
-  constructor(path: string, now: () => number) {
-    this.#path = path;
-    this.#now = now;
-    this.#worker = new Worker(new URL('./event-store.sqlite.worker.js', import.meta.url), {
-      name: 'event-store',
-      // The options of the process may not suit a worker (`--input-type` ends it at once).
-      execArgv: [],
-      workerData: { path },
-    });
-    this.#worker.on('message', (reply: Reply) => this.#receive(reply));
-    // What went wrong inside is told to the callers, once the thread is gone.
-    let reason = 'it was stopped';
-    this.#worker.on('error', (error) => (reason = error.message));
-    this.ended = new Promise((resolveEnded) => {
-      this.#worker.once('exit', () => {
-        this.#running = false;
-        this.#failWaiting(reason);
-        resolveEnded();
-      });
-    });
-  }
-
-  get isRunning(): boolean {
-    return this.#running;
-  }
-
-  append(request: AppendRequest): Promise<Succeeded<AppendReply>> {
-    this.#nextBatch().appends.push(request);
-    return new Promise((resolve, reject) => this.#appends.push({ resolve, reject }));
-  }
-
-  read(request: ReadRequest): Promise<Succeeded<ReadReply>> {
-    this.#nextBatch().reads.push(request);
-    return new Promise((resolve, reject) => this.#reads.push({ resolve, reject }));
-  }
-
-  /** Lets it finish what was asked and close the file. */
-  close(): void {
-    this.#send();
-    this.#worker.postMessage(CLOSE);
-  }
-
-  /** Collects until the end of this turn of the event loop. */
-  #nextBatch(): Batch {
-    if (this.#batch === null) {
-      this.#batch = { now: 0, appends: [], reads: [] };
-      setImmediate(() => this.#send());
-    }
-    return this.#batch;
-  }
-
-  #send(): void {
-    if (this.#batch === null) return;
-    this.#batch.now = this.#now();
-    this.#worker.postMessage(this.#batch);
-    this.#batch = null;
-  }
-
-  #receive(reply: Reply): void {
-    if ('read' in reply) return this.#settle(this.#reads.splice(0, 1), [reply.read]);
-    this.#settle(this.#appends.splice(0, reply.appends.length), reply.appends);
-  }
-
-  #settle<R extends AppendReply | ReadReply>(waiting: Waiting<R>[], replies: R[]): void {
-    replies.forEach((reply, index) => {
-      if (reply[0] !== 'failed') waiting[index]?.resolve(reply as Succeeded<R>);
-      else {
-        waiting[index]?.reject(errorOf(reply));
-        if (reply[1] === 'lost' || reply[1] === 'unusable') this.#stop();
-      }
-    });
-  }
-
-  /** Ends a thread whose connection cannot be trusted any more. */
-  #stop(): void {
-    this.#running = false;
-    void this.#worker.terminate();
-  }
-
-  #failWaiting(reason: string): void {
-    for (const { reject } of [...this.#appends.splice(0), ...this.#reads.splice(0)]) {
-      reject(new StoreUnavailable(`the thread of ${this.#path} ended (${reason}): the call can be repeated`));
-    }
-  }
-}
-
-/** A call that waits for its reply. */
-interface Waiting<R> {
-  resolve: (reply: Succeeded<R>) => void;
-  reject: (error: Error) => void;
-}
-
-type Succeeded<R> = Exclude<R, Failed>;
-
-function errorOf([, kind, message]: Failed): Error {
-  switch (kind) {
-    case 'full':
-    case 'lost':
-      return new StoreUnavailable(message);
-    case 'unusable':
-      return new UnusableStore(message);
-    case 'position':
-      return new InvalidPosition(message);
-    case 'internal':
-      return new Error(message);
   }
 }
 

@@ -28,7 +28,10 @@ export type AppendResult =
   | { kind: 'duplicate'; events: StoredEvent[] }
   /** The stream is not at the expected revision (`actual`; NO_STREAM when there is none): nothing was written. */
   | { kind: 'conflict'; actual: number }
-  /** An id of the stream is taken by an event with other content: nothing was written. */
+  /**
+   * An id of the stream is taken by an event with other content, or only some of the ids are there already:
+   * nothing was written.
+   */
   | { kind: 'id-taken'; id: string }
   /** The receipt's key was used before: nothing was written. */
   | { kind: 'answered'; receipt: Receipt };

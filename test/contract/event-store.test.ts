@@ -156,6 +156,23 @@ describe('event store in a SQLite file', () => {
     for (const key of ['d', 'e', 'f']) expect(await store.receipt(key)).not.toBeNull();
   });
 
+  test('lets an event that cannot be written fail by itself, with its append', async () => {
+    const store = await open();
+    const broken = event({ occurredAt: 1.5 });
+    const [before, failed, after] = await Promise.allSettled([
+      appended(store.append('a', NO_STREAM, [event()])),
+      appended(store.append('b', NO_STREAM, [event(), broken, event()])),
+      appended(store.append('c', NO_STREAM, [event()])),
+    ]);
+    expect(failed).toMatchObject({
+      status: 'rejected',
+      reason: { message: expect.stringContaining('occurred_at') },
+    });
+    expect(before).toMatchObject({ status: 'fulfilled', value: [{ position: '1' }] });
+    expect(after).toMatchObject({ status: 'fulfilled', value: [{ position: '2' }] });
+    expect((await readLog(store)).map(({ stream }) => stream)).toEqual(['a', 'c']);
+  });
+
   describe('leaves a file as it is when it', () => {
     test('is no database', async () => {
       writeFileSync(path, 'name,label\n'.repeat(1_000));
@@ -168,16 +185,34 @@ describe('event store in a SQLite file', () => {
       await expectRefusal(/damaged.*restore/);
     });
 
+    test('has lost its end', async () => {
+      await writeFile();
+      overwrite(statSync(path).size - 3 * 4_096, Buffer.alloc(3 * 4_096));
+      await expectRefusal(/damaged.*restore/);
+    });
+
     test('has a damaged header', async () => {
       await writeFile();
       overwrite(0, Buffer.alloc(100, 7));
       await expectRefusal(/damaged.*restore/);
     });
 
-    test('belongs to another application', async () => {
-      const script = `new (require('libsql'))(process.argv[1]).exec('PRAGMA journal_mode = WAL; CREATE TABLE events (a)')`;
-      execFileSync(process.execPath, ['-e', script, path]);
-      await expectRefusal(/another application.*ASSAY_STORE/);
+    test.each([
+      ['another application', 'CREATE TABLE events (a)', /another application.*ASSAY_STORE/],
+      [
+        'another application that uses WAL',
+        'PRAGMA journal_mode = WAL; CREATE TABLE a (a)',
+        /another application/,
+      ],
+      [
+        'nobody any more, as its tables are gone',
+        `PRAGMA application_id = ${0x41737379}; CREATE TABLE other (a)`,
+        /damaged.*restore/,
+      ],
+    ])('belongs to %s', async (_, sql, says) => {
+      const script = `new (require('libsql'))(process.argv[1]).exec(process.argv[2])`;
+      execFileSync(process.execPath, ['-e', script, path, sql]);
+      await expectRefusal(says);
     });
 
     test('was written by a newer version', async () => {
@@ -317,12 +352,29 @@ describe('event store in a SQLite file', () => {
   });
 
   describe('whose thread dies', () => {
+    /** From now on the thread ends in the place of doing what it is asked. */
+    function killThread() {
+      return jest.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker) {
+        void this.terminate();
+      });
+    }
+
+    test('goes on when the process that took the file meanwhile has closed it', async () => {
+      const store = await open();
+      const post = killThread();
+      await expect(store.head()).rejects.toThrow(StoreUnavailable);
+      post.mockRestore();
+      const other = await open();
+      await appended(other.append('stream', NO_STREAM, [event()]));
+      await expect(store.append('stream', 0, [event()])).rejects.toThrow('another process');
+      await other.close();
+      expect(await appended(store.append('stream', 0, [event()]))).toMatchObject([{ position: '2' }]);
+    });
+
     test('fails the calls that wait, and serves the next ones', async () => {
       const store = await open();
       await appended(store.append('before', NO_STREAM, [event()]));
-      const post = jest.spyOn(Worker.prototype, 'postMessage').mockImplementation(function (this: Worker) {
-        void this.terminate();
-      });
+      const post = killThread();
       const waiting = [store.append('lost', NO_STREAM, [event()]), store.readStream('before'), store.head()];
       for (const result of await Promise.allSettled(waiting)) {
         expect(result).toMatchObject({ status: 'rejected', reason: expect.any(StoreUnavailable) });
