@@ -1,6 +1,6 @@
 /**
  * The classifier as a process of its own, as a team would run it: one path per version on a free port of the
- * loopback interface. The version's share of the training texts is given by the parent.
+ * loopback interface. What each version learns from is given by the parent.
  *
  * `POST /<version>` `{"input": "...", "limit": 5}` -> `{"candidates": [{"label", "confidence"}]}`: what a
  * deployment's `http` backend calls. `{"inputs": [...], "limit": 5}` -> `{"answers": [{"candidates",
@@ -12,11 +12,17 @@ import { Classifier } from './classifier.js';
 import { buildCorpus } from './corpus.js';
 import { readDescriptions } from './naics.js';
 
+/** A stretch of the training texts, as shares of them: from 0 to 1 is all of them. */
+export interface Part {
+  from: number;
+  to: number;
+}
+
 /** First message of the parent. */
 export interface Training {
   seed: number;
-  /** Version -> share of the training texts it learns from, in (0, 1]. */
-  shares: Record<string, number>;
+  /** Version -> what it learns from. */
+  parts: Record<string, Part>;
 }
 
 /** Reply, once every version is trained and the port listens. */
@@ -55,12 +61,13 @@ process.on('disconnect', () => process.exit(0));
 // Ctrl-C reaches the whole process group; the parent decides when it no longer needs this one.
 process.on('SIGINT', () => undefined);
 
-function train({ seed, shares }: Training): Map<string, Classifier> {
+function train({ seed, parts }: Training): Map<string, Classifier> {
   const { training } = buildCorpus(readDescriptions(), seed);
+  const place = (share: number) => Math.round(training.length * share);
   return new Map(
-    Object.entries(shares).map(([version, share]) => [
+    Object.entries(parts).map(([version, { from, to }]) => [
       version,
-      new Classifier(training.slice(0, Math.round(training.length * share))),
+      new Classifier(training.slice(place(from), place(to))),
     ]),
   );
 }

@@ -30,9 +30,17 @@ export interface World {
   record: (events: PastEvent[]) => Promise<void>;
 }
 
+/** How often a version had the right code on top, whether anybody said so or not. */
+export interface Truth {
+  asked: number;
+  right: number;
+}
+
 const ASKS_AT_ONCE = 800;
 
 export class Replay {
+  /** Per version; only a simulation knows. */
+  readonly truth = new Map<string, Truth>();
   private asked = 0;
   /** What users have not said yet, at the time reached. */
   private pending: PastEvent[] = [];
@@ -71,11 +79,17 @@ export class Replay {
       );
       for (const [index, ask] of own.entries()) {
         const answer = answers[index] as Answer;
+        this.tally(version, answer.candidates[0]?.label === ask.rightLabel);
         const reactions = reactionsTo(ask, answer.candidates, seed);
         events.push(...predictionEvents(predictor, version, ask, answer, reactions, seed));
       }
     }
     return events;
+  }
+
+  private tally(version: string, isRight: boolean): void {
+    const { asked, right } = this.truth.get(version) ?? { asked: 0, right: 0 };
+    this.truth.set(version, { asked: asked + 1, right: right + (isRight ? 1 : 0) });
   }
 
   /** Removes from the pending events what has happened before `time`, in order. */

@@ -80,7 +80,7 @@ export class Population {
       if ((this.cumulated[middle] ?? 0) > mark) high = middle;
       else low = middle + 1;
     }
-    return `user-${low + 1}`;
+    return `user-${this.seed}-${low + 1}`;
   }
 }
 
