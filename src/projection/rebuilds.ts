@@ -1,17 +1,19 @@
-/** The rebuilds of this process: one at a time, each known by its id until the process ends. */
+/**
+ * The rebuilds and verifications of this process: one at a time, since both derive a generation beside the one
+ * in use. A rebuild is known by its id until the process ends.
+ */
 import { v7 as uuidv7 } from 'uuid';
 import { Problem } from '../problem.js';
 import type { EventStore } from '../store/event-store.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
-import type { Projector } from './projector.js';
-import { rebuild, type RebuildProgress, type RebuildResult } from './rebuild.js';
+import { type Progress, rebuild, type RebuildResult, type Verification, verify } from './rebuild.js';
 
 export interface RebuildState {
   id: string;
   status: 'running' | 'done' | 'failed';
   startedAt: string;
   fromStore: boolean;
-  progress: RebuildProgress | null;
+  progress: Progress | null;
   result: RebuildResult | null;
   error: string | null;
 }
@@ -21,18 +23,18 @@ const REMEMBERED = 100;
 
 export class Rebuilds {
   private readonly states = new Map<string, RebuildState>();
-  private running: { state: RebuildState; done: Promise<void> } | null = null;
+  private running: RebuildState | null = null;
+  private work: Promise<unknown> = Promise.resolve();
   private last: { at: string; tookMs: number; counts: Record<string, number> } | null = null;
 
   constructor(
     private readonly store: EventStore,
     private readonly warehouse: Warehouse,
-    private readonly projector: Projector,
   ) {}
 
   /** Starts one, or gives the one that runs already: two at once would do the same work twice. */
   start(fromStore: boolean): RebuildState {
-    if (this.running !== null) return this.running.state;
+    if (this.running !== null) return this.running;
     const state: RebuildState = {
       id: uuidv7(),
       status: 'running',
@@ -43,9 +45,14 @@ export class Rebuilds {
       error: null,
     };
     this.remember(state);
-    const done = this.run(state).finally(() => (this.running = null));
-    this.running = { state, done };
+    this.running = state;
+    void this.alone(() => this.run(state)).finally(() => (this.running = null));
     return state;
+  }
+
+  /** Compares store and warehouse, after whatever is under way. */
+  verify(): Promise<Verification> {
+    return this.alone(() => verify(this.store, this.warehouse));
   }
 
   /** @throws Problem unknown-rebuild */
@@ -61,20 +68,17 @@ export class Rebuilds {
 
   /** Resolves when nothing runs any more. */
   async settled(): Promise<void> {
-    await this.running?.done;
+    await this.work;
   }
 
   private async run(state: RebuildState): Promise<void> {
     try {
-      const work = () =>
-        rebuild({
-          store: this.store,
-          warehouse: this.warehouse,
-          fromStore: state.fromStore,
-          onProgress: (progress) => (state.progress = progress),
-        });
-      // Only a refill moves the checkpoint under the projector's feet.
-      const result = state.fromStore ? await this.projector.whilePaused(work) : await work();
+      const result = await rebuild({
+        store: this.store,
+        warehouse: this.warehouse,
+        fromStore: state.fromStore,
+        onProgress: (progress) => (state.progress = progress),
+      });
       state.result = result;
       state.status = 'done';
       this.last = { at: new Date().toISOString(), tookMs: result.tookMs, counts: result.counts };
@@ -82,6 +86,12 @@ export class Rebuilds {
       state.status = 'failed';
       state.error = error instanceof Error ? error.message : String(error);
     }
+  }
+
+  private alone<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.work.then(task);
+    this.work = result.catch(() => {});
+    return result;
   }
 
   private remember(state: RebuildState): void {

@@ -7,7 +7,6 @@ import { Route } from '../http/route.js';
 import { EVENT_STORE, type EventStore } from '../store/event-store.js';
 import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
 import { Projector } from './projector.js';
-import { verify } from './rebuild.js';
 import { Rebuilds, type RebuildState } from './rebuilds.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -69,7 +68,7 @@ export class StatusController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Compare the store with the warehouse, counts and checksums' })
   verify(): Promise<object> {
-    return this.projector.whilePaused(() => verify(this.store, this.warehouse));
+    return this.rebuilds.verify();
   }
 
   @Get('healthz')
