@@ -104,13 +104,16 @@ async function main(): Promise<void> {
   const given = process.argv[3];
   const folder = given ?? mkdtempSync(join(tmpdir(), 'assay-bench-'));
   const path = join(folder, 'warehouse.duckdb');
-  if (given !== undefined && existsSync(path)) throw new Error(`${path} is there already: name an empty folder`);
+  if (given !== undefined && existsSync(path))
+    throw new Error(`${path} is there already: name an empty folder`);
   const warehouse = await DuckDbWarehouse.open(path, PROJECTION);
   try {
     const started = performance.now();
     const events = await fill(warehouse, predictions);
     const seconds = (performance.now() - started) / 1000;
-    console.log(`append and seal ${events} events: ${seconds.toFixed(1)} s, ${Math.round(events / seconds)} events/s`);
+    console.log(
+      `append and seal ${events} events: ${seconds.toFixed(1)} s, ${Math.round(events / seconds)} events/s`,
+    );
     const { rows, differences } = await timed('derive a generation, compare with the sealed one', () =>
       warehouse.deriveGeneration(),
     );
@@ -121,7 +124,9 @@ async function main(): Promise<void> {
       warehouse.query((sql) => `SELECT * FROM ${sql.table('accuracy_hourly')}`),
     );
     await timed('prediction_outcomes, counted', () =>
-      warehouse.query((sql) => `SELECT outcome, COUNT(*) AS n FROM ${sql.table('prediction_outcomes')} GROUP BY 1`),
+      warehouse.query(
+        (sql) => `SELECT outcome, COUNT(*) AS n FROM ${sql.table('prediction_outcomes')} GROUP BY 1`,
+      ),
     );
     void DEFAULT_POLICY;
   } finally {
