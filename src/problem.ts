@@ -19,7 +19,6 @@ const PROBLEMS = {
   'unknown-correction': [404, 'Unknown correction'],
   'unknown-rebuild': [404, 'Unknown rebuild'],
   'no-canary': [404, 'No canary runs'],
-  'method-not-allowed': [405, 'Method not allowed'],
   conflict: [409, 'The request does not fit the present state'],
   'too-large': [413, 'The body is too large'],
   'unsupported-media-type': [415, 'Unsupported media type'],

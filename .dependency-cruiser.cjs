@@ -1,0 +1,84 @@
+/** The direction in which the house may be walked; docs/architecture.md says why. */
+const layers = [
+  ['event'],
+  ['store', 'warehouse', 'serving'],
+  ['http'],
+  ['intake', 'projection', 'quality', 'verdict'],
+  ['cli'],
+];
+
+/** A folder may import from the layers below it and from itself, never sideways or up. */
+const directions = layers.flatMap((folders, level) =>
+  folders.map((folder) => {
+    const allowed = [...layers.slice(0, level).flat(), folder];
+    if (folder === 'quality' || folder === 'verdict') allowed.push('warehouse');
+    return {
+      name: `${folder}-looks-down-only`,
+      severity: 'error',
+      from: { path: `^src/${folder}/` },
+      to: { path: '^src/[^/]+/', pathNot: `^src/(${allowed.join('|')})/` },
+    };
+  }),
+);
+
+const adapter = (sdk, path) => ({
+  name: `${sdk}-only-in-its-adapter`,
+  severity: 'error',
+  from: { path: '^src/', pathNot: path },
+  to: { path: `node_modules/${sdk}/` },
+});
+
+module.exports = {
+  forbidden: [
+    ...directions,
+    {
+      name: 'event-imports-nothing-of-ours',
+      severity: 'error',
+      from: { path: '^src/event/' },
+      to: { path: '^src/', pathNot: '^src/event/' },
+    },
+    {
+      name: 'problem-is-not-for-events',
+      severity: 'error',
+      from: { path: '^src/event/' },
+      to: { path: '^src/problem' },
+    },
+    {
+      name: 'adapters-are-named-by-the-composition-root',
+      severity: 'error',
+      from: {
+        path: '^src/',
+        pathNot: '^src/(app\\.module|store/event-store\\.sqlite|warehouse/warehouse\\.duckdb)',
+      },
+      to: { path: '^src/(store/event-store\\.sqlite|warehouse/warehouse\\.duckdb)' },
+    },
+    adapter('libsql', '^src/store/event-store\\.sqlite'),
+    adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
+    adapter('undici', '^src/serving/backend\\.http'),
+    {
+      name: 'pure-files-import-no-nest-and-no-io',
+      severity: 'error',
+      from: {
+        path: '^src/(event/|serving/split|quality/intervals|verdict/(?!cells|judge|canary\\.controller)|warehouse/sql)',
+      },
+      to: { path: '(node_modules/@nestjs|^(fs|net|http|worker_threads|child_process)$)' },
+    },
+    { name: 'no-circles', severity: 'error', from: { path: '^src/' }, to: { circular: true } },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: {
+        orphan: true,
+        path: '^src/',
+        pathNot: '(\\.d\\.ts$|\\.worker\\.ts$|main\\.ts$|cli\\.ts$|\\.server\\.ts$)',
+      },
+      to: {},
+    },
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(dist|node_modules/.*/node_modules)' },
+  },
+};

@@ -1,0 +1,72 @@
+/** `assay gate`: may the canary take all traffic? For release pipelines, by exit status. */
+import { Command, InvalidArgumentError } from 'commander';
+import type { Verdict } from '../event/predictor.js';
+import { healthText, type HealthAnswer } from './health-text.js';
+import { Refused, serverOption, ServiceClient } from './service-client.js';
+
+const EXIT: Record<Verdict, number> = { promote: 0, rollback: 1, hold: 2, insufficient: 2 };
+
+/** Longest pause between two looks, seconds. */
+const PAUSE_LIMIT_SECONDS = 30;
+
+interface GateOptions {
+  predictor: string;
+  wait: number;
+  json: boolean;
+  server: string;
+}
+
+export function gateCommand(): Command {
+  return new Command('gate')
+    .description('Ask whether the canary may take all traffic')
+    .requiredOption('--predictor <name>', 'whose canary')
+    .option('--wait <duration>', 'how long to wait for a verdict, such as 90s, 30m or 6h', seconds, 0)
+    .option('--json', 'print the health answer as JSON', false)
+    .addOption(serverOption())
+    .addHelpText(
+      'after',
+      '\nExit status: 0 promote, 1 rollback, 2 not decided in time, 3 error.\n\nExample:\n  $ assay gate --predictor industry-code --wait 30m && ./release-to-all.sh\n',
+    )
+    .action(async (options: GateOptions) => {
+      process.exitCode = await gate(options);
+    });
+}
+
+async function gate({ predictor, wait, json, server }: GateOptions): Promise<number> {
+  const client = new ServiceClient(server);
+  const deadline = Date.now() + wait * 1000;
+  for (;;) {
+    const { health, retryAfter } = await ask(client, predictor);
+    const left = (deadline - Date.now()) / 1000;
+    const isDecided = EXIT[health.verdict] !== 2;
+    if (isDecided || left <= 0) {
+      console.log(json ? JSON.stringify(health) : healthText(health));
+      return EXIT[health.verdict];
+    }
+    const pause = Math.min(retryAfter, left, PAUSE_LIMIT_SECONDS);
+    console.error(
+      `${new Date().toISOString()} ${health.verdict}: ${health.reason} Asking again in ${Math.ceil(pause)} s.`,
+    );
+    await new Promise((resolve) => setTimeout(resolve, pause * 1000));
+  }
+}
+
+async function ask(
+  client: ServiceClient,
+  predictor: string,
+): Promise<{ health: HealthAnswer; retryAfter: number }> {
+  const response = await client.fetch(`/v1/predictors/${encodeURIComponent(predictor)}/canary/gate`);
+  const answer = (await response.json()) as HealthAnswer & { detail?: string };
+  if (!(answer.verdict in EXIT)) {
+    throw new Refused(response.status, answer.detail ?? `The gate answered ${response.status}.`);
+  }
+  return { health: answer, retryAfter: Number(response.headers.get('retry-after') ?? '1') };
+}
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+function seconds(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([smhd]?)$/.exec(text) ?? [];
+  if (number === undefined) throw new InvalidArgumentError('Give a duration such as 90s, 30m or 6h.');
+  return Number(number) * (UNITS[unit || 's'] ?? 1);
+}

@@ -1,0 +1,58 @@
+/** `assay serve`: the service until it is told to stop. */
+import { Command } from 'commander';
+import { InvalidConfiguration, readConfiguration, VARIABLES } from '../configuration.js';
+import { validatorOf } from '../http/validation.js';
+import { PolicyRequest } from '../intake/requests.dto.js';
+import { type Service, startService } from '../server.js';
+
+/** Exit status for what the operator has to put right. */
+const MISTAKE = 3;
+
+export function serveCommand(): Command {
+  const width = Math.max(...VARIABLES.map(({ name }) => name.length));
+  const variables = VARIABLES.map(
+    ({ name, fallback, meaning }) =>
+      `  ${name.padEnd(width)}  ${meaning}${fallback === '' ? '' : ` (${fallback})`}`,
+  );
+  return new Command('serve')
+    .description('Run the service')
+    .addHelpText('after', `\nEnvironment:\n${variables.join('\n')}\n\nExample:\n  $ PORT=8080 assay serve\n`)
+    .action(() => serve(process.env));
+}
+
+export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
+  let service: Service;
+  try {
+    service = await startService(configurationFrom(environment));
+  } catch (error) {
+    console.error(isForPeople(error) ? error.message : error);
+    process.exit(MISTAKE);
+  }
+  console.log(`Assay listens on ${service.url} - API at ${service.url}/docs`);
+  const stop = (): void => void service.close().then(() => process.exit(0));
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+}
+
+/** @throws InvalidConfiguration */
+export function configurationFrom(environment: NodeJS.ProcessEnv) {
+  const policy = validatorOf(PolicyRequest);
+  return readConfiguration(environment, (given) =>
+    policy.errorsOf(given).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`),
+  );
+}
+
+const FOR_PEOPLE = new Set([
+  'InvalidConfiguration',
+  'UnusableStore',
+  'UnusableWarehouse',
+  'StoreUnavailable',
+  'WarehouseUnavailable',
+]);
+
+/** Errors whose message says what to do; anything else shows where it came from. */
+export function isForPeople(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  if (error instanceof InvalidConfiguration || FOR_PEOPLE.has(error.name)) return true;
+  return (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+}

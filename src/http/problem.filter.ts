@@ -1,0 +1,93 @@
+/** Every failure leaves as problem+json; what we did not foresee is logged and hidden. */
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import type { ErrorObject } from 'ajv';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AnsweredBefore, sendReceipt } from './idempotency.js';
+import { fieldErrors } from './validation.js';
+import { invalidRequest, Problem } from '../problem.js';
+import { StoreUnavailable } from '../store/event-store.js';
+import { WarehouseUnavailable } from '../warehouse/warehouse.js';
+
+const RETRY_AFTER_SECONDS = '2';
+
+interface ServerError extends Error {
+  code?: string;
+  statusCode?: number;
+  validation?: ErrorObject[];
+  validationContext?: string;
+}
+
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Problem');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const reply = http.getResponse<FastifyReply>();
+    if (error instanceof AnsweredBefore) return void sendReceipt(reply, error.receipt);
+    const problem = problemOf(error, http.getRequest<FastifyRequest>());
+    if (problem.code === 'internal-error') this.logger.error(error);
+    void reply
+      .status(problem.status)
+      .headers(problem.extras.headers ?? {})
+      .header('content-type', 'application/problem+json; charset=utf-8')
+      .send(JSON.stringify(problem.toDocument()));
+  }
+}
+
+/** The problem behind anything that was thrown. */
+export function problemOf(thrown: unknown, request: FastifyRequest): Problem {
+  if (thrown instanceof Problem) return thrown;
+  const error = thrown as ServerError;
+  const retry = { headers: { 'retry-after': RETRY_AFTER_SECONDS } };
+  if (error instanceof StoreUnavailable) return new Problem('store-unavailable', error.message, retry);
+  if (error instanceof WarehouseUnavailable)
+    return new Problem('warehouse-unavailable', error.message, retry);
+  if (error.validation !== undefined) return invalidFields(error.validation, error.validationContext);
+  if (error.code?.startsWith('FST_ERR_CTP') === true) return bodyProblem(error, request);
+  if (error instanceof HttpException) return fromNest(error, request);
+  // Whatever else the HTTP server or its parser blames on the request.
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+    return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
+  }
+  return new Problem(
+    'internal-error',
+    'The service has logged what happened. Try again; if it stays, see its log.',
+  );
+}
+
+function invalidFields(errors: ErrorObject[], context: string | undefined): Problem {
+  const fields = fieldErrors(errors);
+  if (context === 'body') return invalidRequest(fields);
+  return invalidRequest(fields.map(({ pointer, detail }) => ({ pointer: `?${pointer.slice(1)}`, detail })));
+}
+
+function bodyProblem(error: ServerError, request: FastifyRequest): Problem {
+  switch (error.code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new Problem(
+        'too-large',
+        'The body is larger than 1 MiB. Send less, or events as application/x-ndjson.',
+      );
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new Problem(
+        'unsupported-media-type',
+        `"${request.headers['content-type'] ?? ''}" is not understood here. Send application/json; for events also application/cloudevents-batch+json or application/x-ndjson.`,
+      );
+    default:
+      return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
+  }
+}
+
+function fromNest(error: HttpException, request: FastifyRequest): Problem {
+  const status = error.getStatus();
+  if (status === 404) {
+    return new Problem(
+      'not-found',
+      `There is no ${request.method} ${request.url.split('?', 1)[0]}. See /docs.`,
+    );
+  }
+  if (status >= 400 && status < 500)
+    return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
+  return new Problem('internal-error', error.message);
+}

@@ -1,0 +1,152 @@
+/** CloudEvents from outside: valid in form, complete, storable, and in the shape of our own events. */
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIGURATION, type Configuration } from '../configuration.js';
+import { newEvent, type NewEvent, predictionStream, predictorStream } from '../event/envelope.js';
+import { completePolicy } from '../event/policy.js';
+import * as prediction from '../event/prediction.js';
+import * as predictor from '../event/predictor.js';
+import type { FieldError } from '../problem.js';
+import { CLOCK_SKEW_MS } from './correct.command.js';
+import { canaryError, splitError } from './predictor-rules.js';
+import * as requests from './requests.dto.js';
+import { storableError, wellFormed } from './storable.js';
+import { Subjects } from './subjects.js';
+import { type Validator, validatorOf } from '../http/validation.js';
+
+export interface ReadEvent {
+  index: number;
+  stream: string;
+  event: NewEvent;
+}
+
+export interface RejectedEvent {
+  /** Place in the request, from 0. */
+  index: number;
+  id: string | null;
+  detail: string;
+}
+
+const ENVELOPE = validatorOf(requests.CloudEventRequest);
+
+const DATA: Record<string, Validator> = {
+  [prediction.PREDICTION_RECORDED]: validatorOf(requests.PredictionRecordedData),
+  [prediction.PREDICTION_FAILED]: validatorOf(requests.PredictionFailedData),
+  [prediction.PREDICTION_CORRECTED]: validatorOf(requests.PredictionCorrectedData),
+  [prediction.CORRECTION_RETRACTED]: validatorOf(requests.CorrectionRetractedData),
+  [predictor.PREDICTOR_DEPLOYED]: validatorOf(requests.PredictorDeployedData),
+  [predictor.TRAFFIC_SPLIT]: validatorOf(requests.TrafficSplitData),
+  [predictor.CANARY_STARTED]: validatorOf(requests.CanaryStartedData),
+  [predictor.PROMOTED]: validatorOf(requests.CanaryEndedData),
+  [predictor.ROLLED_BACK]: validatorOf(requests.CanaryEndedData),
+};
+
+const OURS = new Set([predictor.CANARY_JUDGED, 'assay.subject.erased']);
+
+@Injectable()
+export class CloudEventReader {
+  constructor(
+    private readonly subjects: Subjects,
+    @Inject(CONFIGURATION) private readonly configuration: Configuration,
+  ) {}
+
+  /** @param now milliseconds; what lies further ahead than clocks differ is refused */
+  read(value: unknown, index: number, now: number): ReadEvent | RejectedEvent {
+    const id = idOf(value);
+    const rejected = (errors: readonly FieldError[]): RejectedEvent => ({
+      index,
+      id,
+      detail: sentence(errors),
+    });
+    if (value === undefined) return { index, id, detail: 'is not JSON' };
+    const envelope = ENVELOPE.errorsOf(value);
+    if (envelope.length > 0) return rejected(envelope);
+    const event = value as requests.CloudEventRequest;
+    const validator = Object.hasOwn(DATA, event.type) ? DATA[event.type] : undefined;
+    if (validator === undefined) return rejected([{ pointer: '/type', detail: typeDetail(event.type) }]);
+    const errors = [...validator.errorsOf(event.data, '/data'), ...this.ruleErrors(event, now)];
+    if (errors.length > 0) return rejected(errors);
+    return { index, ...this.toEvent(event) };
+  }
+
+  private ruleErrors(event: requests.CloudEventRequest, now: number): FieldError[] {
+    const errors: FieldError[] = [];
+    const time = Date.parse(event.time);
+    if (Number.isNaN(time)) errors.push({ pointer: '/time', detail: 'is not a time that exists' });
+    if (time > now + CLOCK_SKEW_MS) {
+      errors.push({ pointer: '/time', detail: 'lies more than 5 minutes in the future' });
+    }
+    const storable = storableError(event.data, '/data');
+    if (storable !== null) errors.push(storable);
+    const rule = this.predictorError(event);
+    if (rule !== null) errors.push(rule);
+    return errors;
+  }
+
+  private predictorError({ type, data }: requests.CloudEventRequest): FieldError | null {
+    if (type === predictor.TRAFFIC_SPLIT && isObject(data.split)) {
+      return splitError(data.split as predictor.Split, '/data/split');
+    }
+    if (type !== predictor.CANARY_STARTED) return null;
+    const { baseline, canary, policy, ramp } = data as unknown as requests.CanaryStartedData;
+    const terms = { baseline, canary, policy: completePolicy(policy, this.configuration.policy), ramp };
+    if (!Array.isArray(terms.policy.ageEdgesSeconds)) return null;
+    const error = canaryError(terms, '/data');
+    if (error === null) return null;
+    return error.kind === 'invalid'
+      ? error.field
+      : { pointer: '/data/canary', detail: 'is the baseline itself' };
+  }
+
+  private toEvent({ id, type, time, data }: requests.CloudEventRequest): { stream: string; event: NewEvent } {
+    const occurredAt = Date.parse(time);
+    const clean = wellFormed(this.completed(id, type, data));
+    if (type.startsWith('assay.predictor.')) {
+      const name = String(clean.predictor);
+      return {
+        stream: predictorStream(name),
+        event: newEvent(type, { id, occurredAt, predictor: name }, clean),
+      };
+    }
+    const name = typeof clean.predictor === 'string' ? clean.predictor : null;
+    const stream = predictionStream(String(clean.predictionId));
+    return { stream, event: newEvent(type, { id, occurredAt, predictor: name }, clean) };
+  }
+
+  /** Data with what it leaves open filled in, so that equal events have equal payloads. */
+  private completed(id: string, type: string, data: Record<string, unknown>): Record<string, unknown> {
+    switch (type) {
+      case prediction.PREDICTION_RECORDED:
+      case prediction.PREDICTION_FAILED: {
+        const subject = typeof data.subject === 'string' ? { subject: this.subjects.hash(data.subject) } : {};
+        return { predictionId: id, ...data, ...subject };
+      }
+      case prediction.PREDICTION_CORRECTED: {
+        const { predictionId, ...said } = data;
+        return { predictionId, correctionId: id, ...said };
+      }
+      case predictor.CANARY_STARTED: {
+        const given = (data as unknown as requests.CanaryStartedData).policy;
+        return { ...data, policy: completePolicy(given, this.configuration.policy) };
+      }
+      default:
+        return data;
+    }
+  }
+}
+
+function idOf(value: unknown): string | null {
+  return isObject(value) && typeof value.id === 'string' ? value.id.slice(0, 256) : null;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function typeDetail(type: string): string {
+  if (OURS.has(type)) return `"${type}" is written by the service only`;
+  return `"${type.slice(0, 100)}" is not a known type (${Object.keys(DATA).join(', ')})`;
+}
+
+function sentence(errors: readonly FieldError[]): string {
+  return errors.map(({ pointer, detail }) => `${pointer || '/'} ${detail}`).join('; ');
+}

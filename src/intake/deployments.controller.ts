@@ -1,0 +1,132 @@
+/** Deploy, move traffic, promote, roll back, and what is deployed now. */
+import { Body, Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { type PredictorState, servingVersion } from '../event/predictor.js';
+import { invalidRequest } from '../problem.js';
+import { PredictorCatalog } from '../store/predictor-catalog.js';
+import {
+  type DeployAnswer,
+  DeployCommand,
+  EndCanaryCommand,
+  SplitTrafficCommand,
+  type TrafficAnswer,
+} from './deploy.command.js';
+import { DeployRequest, EndCanaryRequest, NAME_PATTERN, TrafficRequest } from './requests.dto.js';
+import { Route } from '../http/route.js';
+import { traceparentOf } from '../http/traceparent.js';
+
+@ApiTags('predictors')
+@Controller('v1/predictors')
+export class DeploymentsController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly catalog: PredictorCatalog,
+  ) {}
+
+  @Post(':predictor/deployments')
+  @ApiOperation({ summary: 'Deploy a version, as a canary if wanted' })
+  @Route({ accepts: DeployRequest })
+  async deploy(
+    @Param('predictor') predictor: string,
+    @Body() body: DeployRequest,
+    @Req() request: FastifyRequest,
+  ): Promise<DeployAnswer> {
+    if (!NAME_PATTERN.test(predictor)) {
+      const detail = 'a predictor is named by 1 to 64 letters, digits, dots, dashes or underscores';
+      throw invalidRequest([{ pointer: '/predictor', detail }]);
+    }
+    const command = new DeployCommand(predictor, body, request.idempotency, traceparentOf(request));
+    return this.commands.execute(command);
+  }
+
+  @Post(':predictor/traffic')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Split the traffic over versions' })
+  @Route({ accepts: TrafficRequest })
+  traffic(
+    @Param('predictor') predictor: string,
+    @Body() { split }: TrafficRequest,
+    @Req() request: FastifyRequest,
+  ): Promise<TrafficAnswer> {
+    const command = new SplitTrafficCommand(predictor, split, request.idempotency, traceparentOf(request));
+    return this.commands.execute(command);
+  }
+
+  @Post(':predictor/promote')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'The canary takes all traffic' })
+  @Route({ accepts: EndCanaryRequest })
+  promote(
+    @Param('predictor') predictor: string,
+    @Body() body: EndCanaryRequest,
+    @Req() request: FastifyRequest,
+  ): Promise<TrafficAnswer> {
+    return this.end('promote', predictor, body, request);
+  }
+
+  @Post(':predictor/rollback')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'The canary takes no traffic any more' })
+  @Route({ accepts: EndCanaryRequest })
+  rollback(
+    @Param('predictor') predictor: string,
+    @Body() body: EndCanaryRequest,
+    @Req() request: FastifyRequest,
+  ): Promise<TrafficAnswer> {
+    return this.end('rollback', predictor, body, request);
+  }
+
+  private end(
+    end: 'promote' | 'rollback',
+    predictor: string,
+    body: EndCanaryRequest,
+    request: FastifyRequest,
+  ): Promise<TrafficAnswer> {
+    const command = new EndCanaryCommand(predictor, end, body, request.idempotency, traceparentOf(request));
+    return this.commands.execute(command);
+  }
+
+  @Get()
+  @ApiOperation({ summary: 'All predictors' })
+  async list(): Promise<object> {
+    const names = await this.catalog.names();
+    const predictors = await Promise.all(
+      names.map(async (name) => {
+        const state = await this.catalog.find(name);
+        return state === null ? [] : [predictorDocument(name, state)];
+      }),
+    );
+    return { predictors: predictors.flat() };
+  }
+
+  @Get(':predictor')
+  @ApiOperation({ summary: 'Versions, backends, the present split, and the canary if one runs' })
+  async read(@Param('predictor') predictor: string): Promise<object> {
+    return predictorDocument(predictor, await this.catalog.get(predictor));
+  }
+}
+
+function predictorDocument(predictor: string, state: PredictorState): object {
+  const { canary } = state;
+  return {
+    predictor,
+    serving: servingVersion(state) ?? null,
+    split: state.split,
+    versions: [...state.versions.values()].map(({ version, backend, deployedAt }) => ({
+      version,
+      backend,
+      deployedAt: new Date(deployedAt).toISOString(),
+      share: state.split[version] ?? 0,
+    })),
+    canary: canary && {
+      baseline: canary.baseline,
+      canary: canary.canary,
+      policy: canary.policy,
+      ramp: canary.ramp,
+      startedAt: new Date(canary.startedAt).toISOString(),
+      verdict: canary.judged?.verdict ?? null,
+    },
+  };
+}

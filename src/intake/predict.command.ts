@@ -1,0 +1,183 @@
+/** Predict: choose the version, ask it, and answer once the event is on disk. */
+import { Inject } from '@nestjs/common';
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { v7 as uuidv7 } from 'uuid';
+import { CONFIGURATION, type Configuration } from '../configuration.js';
+import { newEvent, predictionStream } from '../event/envelope.js';
+import {
+  type Candidate,
+  PREDICTION_FAILED,
+  PREDICTION_RECORDED,
+  type PredictionFailed,
+  type PredictionRecorded,
+} from '../event/prediction.js';
+import type { PredictorState } from '../event/predictor.js';
+import { invalidRequest, Problem, type ProblemCode } from '../problem.js';
+import { type Backend, BackendFailure } from '../serving/backend.js';
+import { Backends } from '../serving/backends.js';
+import { chooseVersion } from '../serving/split.js';
+import { EVENT_STORE, type EventStore, NO_STREAM, StoreUnavailable } from '../store/event-store.js';
+import { PredictorCatalog } from '../store/predictor-catalog.js';
+import { type Idempotency, receiptFor, unlessAnswered } from '../http/idempotency.js';
+import type { PredictRequest } from './requests.dto.js';
+import { storableError, wellFormed } from './storable.js';
+import { Subjects } from './subjects.js';
+
+export interface PredictAnswer {
+  id: string;
+  predictor: string;
+  version: string;
+  candidates: Candidate[];
+  occurredAt: string;
+  /** False only with ASSAY_UNRECORDED=serve, while the store cannot write. */
+  recorded: boolean;
+}
+
+export class PredictCommand extends Command<PredictAnswer> {
+  constructor(
+    readonly predictor: string,
+    readonly request: PredictRequest,
+    readonly idempotency?: Idempotency,
+    readonly traceparent: string | null = null,
+  ) {
+    super();
+  }
+}
+
+const DEFAULT_LIMIT = 5;
+
+@CommandHandler(PredictCommand)
+export class PredictHandler implements ICommandHandler<PredictCommand> {
+  constructor(
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(CONFIGURATION) private readonly configuration: Configuration,
+    private readonly catalog: PredictorCatalog,
+    private readonly backends: Backends,
+    private readonly subjects: Subjects,
+  ) {}
+
+  async execute(command: PredictCommand): Promise<PredictAnswer> {
+    const { predictor, request } = command;
+    const error = storableError(request.input, '/input') ?? storableError(request.metadata, '/metadata');
+    if (error !== null) throw invalidRequest([error]);
+    const id = uuidv7();
+    const subject = request.subject === undefined ? undefined : this.subjects.hash(request.subject);
+    const state = await this.catalog.get(predictor);
+    const version = versionFor(predictor, state, request.version, subject ?? id);
+    const asked: Asked = {
+      predictionId: id,
+      predictor,
+      version,
+      input: wellFormed(request.input),
+      ...(subject === undefined ? {} : { subject }),
+      ...(request.metadata === undefined ? {} : { metadata: wellFormed(request.metadata) }),
+      ...(request.version === undefined ? {} : { pinned: true }),
+    };
+    const occurredAt = Date.now();
+    const startedAt = performance.now();
+    let candidates: Candidate[];
+    try {
+      candidates = await this.ask(state, asked, request);
+    } catch (failure) {
+      if (!(failure instanceof BackendFailure)) throw failure;
+      throw await this.recordFailure(command, asked, failure, occurredAt, latencySince(startedAt));
+    }
+    return this.record(command, { ...asked, candidates, latencyMs: latencySince(startedAt) }, occurredAt);
+  }
+
+  private async ask(state: PredictorState, asked: Asked, request: PredictRequest): Promise<Candidate[]> {
+    const limit = request.limit ?? DEFAULT_LIMIT;
+    const threshold = request.threshold ?? 0;
+    const candidates = wellFormed(await this.backendOf(state, asked).predict(asked.input, limit));
+    const wanted =
+      threshold > 0 ? candidates.filter(({ confidence }) => (confidence ?? 0) >= threshold) : candidates;
+    return wanted.length > limit ? wanted.slice(0, limit) : wanted;
+  }
+
+  private backendOf(state: PredictorState, { predictor, version }: Asked): Backend {
+    const deployed = state.versions.get(version);
+    const backend = deployed && this.backends.of(predictor, version, deployed.backend);
+    if (backend) return backend;
+    throw new Problem(
+      'conflict',
+      `Version "${version}" of ${predictor} is served elsewhere and only recorded here. Send what it predicts to POST /v1/events, or deploy it with an http backend.`,
+    );
+  }
+
+  private async record(
+    command: PredictCommand,
+    data: PredictionRecorded,
+    occurredAt: number,
+  ): Promise<PredictAnswer> {
+    const answer: PredictAnswer = {
+      id: data.predictionId,
+      predictor: data.predictor,
+      version: data.version,
+      candidates: data.candidates,
+      occurredAt: new Date(occurredAt).toISOString(),
+      recorded: true,
+    };
+    try {
+      await this.append(command, PREDICTION_RECORDED, data, occurredAt, answer);
+      return answer;
+    } catch (error) {
+      if (error instanceof StoreUnavailable && this.configuration.unrecorded === 'serve') {
+        return { ...answer, recorded: false };
+      }
+      throw error;
+    }
+  }
+
+  private async append(
+    { idempotency, traceparent }: PredictCommand,
+    type: string,
+    data: PredictionRecorded | PredictionFailed,
+    occurredAt: number,
+    answer: PredictAnswer | null,
+  ): Promise<void> {
+    const { predictionId, predictor } = data;
+    const event = newEvent(type, { id: predictionId, occurredAt, predictor, traceparent }, data);
+    const receipt = answer === null ? undefined : receiptFor(idempotency, 201, answer);
+    const result = await this.store.append(predictionStream(predictionId), NO_STREAM, [event], receipt);
+    unlessAnswered(result, idempotency);
+  }
+
+  /** A failure has no receipt: a repeat with the same key asks the predictor again. */
+  private async recordFailure(
+    command: PredictCommand,
+    asked: Asked,
+    failure: BackendFailure,
+    occurredAt: number,
+    latencyMs: number,
+  ): Promise<Problem> {
+    const error = { kind: failure.kind, message: failure.message };
+    await this.append(command, PREDICTION_FAILED, { ...asked, error, latencyMs }, occurredAt, null);
+    const code = `predictor-${failure.kind}` satisfies ProblemCode;
+    return new Problem(
+      code,
+      `${failure.message}. The failure is recorded as prediction ${asked.predictionId}.`,
+      {
+        members: { predictionId: asked.predictionId, version: asked.version },
+      },
+    );
+  }
+}
+
+type Asked = Omit<PredictionRecorded, 'candidates' | 'latencyMs'>;
+
+function versionFor(
+  predictor: string,
+  state: PredictorState,
+  pinned: string | undefined,
+  key: string,
+): string {
+  const version = pinned ?? chooseVersion(state.split, key);
+  if (state.versions.has(version)) return version;
+  const known = [...state.versions.keys()].join(', ') || 'none';
+  throw new Problem('unknown-version', `${predictor} has no version "${version}" (deployed: ${known}).`);
+}
+
+/** Milliseconds, to a tenth. */
+function latencySince(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 10) / 10;
+}

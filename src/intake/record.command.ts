@@ -1,0 +1,144 @@
+/**
+ * Record what happened elsewhere: CloudEvents become events of the log, one stream at a time, in any order of
+ * arrival. One bad event never blocks the rest.
+ */
+import { Inject } from '@nestjs/common';
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import type { NewEvent, StoredEvent } from '../event/envelope.js';
+import { predictionOfStream } from '../event/envelope.js';
+import { EVENT_STORE, type EventStore, NO_STREAM } from '../store/event-store.js';
+import { PredictorCatalog } from '../store/predictor-catalog.js';
+import { CloudEventReader, type ReadEvent, type RejectedEvent } from './cloud-event.reader.js';
+import { refusalInHistory } from './history.js';
+
+export interface RecordAnswer {
+  accepted: number;
+  duplicates: number;
+  rejected: RejectedEvent[];
+}
+
+export class RecordCommand extends Command<RecordAnswer> {
+  constructor(
+    /** Whatever JSON the caller sent, one value an event. */
+    readonly events: readonly unknown[],
+    /** Place of the first of them in the request. */
+    readonly offset = 0,
+  ) {
+    super();
+  }
+}
+
+/** Attempts before a writer that always finds another one ahead of it gives up. */
+const ATTEMPTS = 10;
+/** The store's limit on one append. */
+const APPEND_LIMIT = 500;
+
+@CommandHandler(RecordCommand)
+export class RecordHandler implements ICommandHandler<RecordCommand> {
+  constructor(
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    private readonly catalog: PredictorCatalog,
+    private readonly reader: CloudEventReader,
+  ) {}
+
+  async execute({ events, offset }: RecordCommand): Promise<RecordAnswer> {
+    const answer: RecordAnswer = { accepted: 0, duplicates: 0, rejected: [] };
+    const streams = this.byStream(events, offset, answer);
+    await Promise.all([...streams].map(([stream, read]) => this.recordStream(stream, read, answer)));
+    answer.rejected.sort((a, b) => a.index - b.index);
+    return answer;
+  }
+
+  private byStream(
+    events: readonly unknown[],
+    offset: number,
+    answer: RecordAnswer,
+  ): Map<string, ReadEvent[]> {
+    const now = Date.now();
+    const streams = new Map<string, ReadEvent[]>();
+    events.forEach((value, i) => {
+      const read = this.reader.read(value, offset + i, now);
+      if ('detail' in read) return void answer.rejected.push(read);
+      const known = streams.get(read.stream);
+      if (known === undefined) streams.set(read.stream, [read]);
+      else known.push(read);
+    });
+    return streams;
+  }
+
+  private async recordStream(stream: string, read: ReadEvent[], answer: RecordAnswer): Promise<void> {
+    for (let start = 0; start < read.length; start += APPEND_LIMIT) {
+      const part = read.slice(start, start + APPEND_LIMIT);
+      if (predictionOfStream(stream) === null) await this.recordPredictor(part, answer);
+      else await this.recordPrediction(stream, part, answer);
+    }
+  }
+
+  private async recordPrediction(stream: string, read: ReadEvent[], answer: RecordAnswer): Promise<void> {
+    // Most back-filled events open their stream: only a conflict makes us read.
+    let history: StoredEvent[] = [];
+    let revision = NO_STREAM;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const sorted = sortOut(read, history);
+      if (sorted.fresh.length === 0) return count(sorted, answer);
+      const result = await this.store.append(stream, revision, sorted.fresh);
+      if (result.kind === 'appended') return count(sorted, answer);
+      history = await this.store.readStream(stream);
+      revision = history.at(-1)?.revision ?? NO_STREAM;
+    }
+    reject(read, 'the prediction is being changed by others all the time; send it again', answer);
+  }
+
+  private async recordPredictor(read: ReadEvent[], answer: RecordAnswer): Promise<void> {
+    const predictor = read[0]?.event.predictor ?? '';
+    let sorted: Sorted | undefined;
+    await this.catalog.append(predictor, (_, history) => {
+      sorted = sortOut(read, history);
+      return { events: sorted.fresh };
+    });
+    if (sorted !== undefined) count(sorted, answer);
+  }
+}
+
+interface Sorted {
+  fresh: NewEvent[];
+  duplicates: number;
+  rejected: RejectedEvent[];
+}
+
+/** Which events of a request are new to a stream, which are there already, which do not fit. */
+function sortOut(read: readonly ReadEvent[], stored: readonly StoredEvent[]): Sorted {
+  const sorted: Sorted = { fresh: [], duplicates: 0, rejected: [] };
+  const history: NewEvent[] = [...stored];
+  for (const { event, index } of read) {
+    const known = history.find(({ id }) => id === event.id);
+    if (known !== undefined) {
+      if (known.type === event.type && known.payload === event.payload) sorted.duplicates++;
+      else
+        sorted.rejected.push({
+          index,
+          id: event.id,
+          detail: 'the id is taken by an event with other content',
+        });
+      continue;
+    }
+    const detail = refusalInHistory(event, history);
+    if (detail !== null) {
+      sorted.rejected.push({ index, id: event.id, detail });
+      continue;
+    }
+    history.push(event);
+    sorted.fresh.push(event);
+  }
+  return sorted;
+}
+
+function count(sorted: Sorted, answer: RecordAnswer): void {
+  answer.accepted += sorted.fresh.length;
+  answer.duplicates += sorted.duplicates;
+  answer.rejected.push(...sorted.rejected);
+}
+
+function reject(read: readonly ReadEvent[], detail: string, answer: RecordAnswer): void {
+  for (const { index, event } of read) answer.rejected.push({ index, id: event.id, detail });
+}

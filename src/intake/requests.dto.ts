@@ -1,0 +1,555 @@
+/**
+ * Every request body and its limits. The classes are the one source of truth: the HTTP server, the back-fill
+ * and the OpenAPI document all use JSON schemas derived from them (intake/validation.ts).
+ */
+import 'reflect-metadata';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  Equals,
+  IsArray,
+  IsBoolean,
+  IsDefined,
+  IsIn,
+  IsInt,
+  IsNotEmpty,
+  IsNumber,
+  IsObject,
+  IsString,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+  MinLength,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
+import { JSONSchema } from 'class-validator-jsonschema';
+import type { Confirmations } from '../event/policy.js';
+import type { FailureKind } from '../event/prediction.js';
+import type { Split } from '../event/predictor.js';
+
+/** Longest label, subject, actor and id, in characters. */
+const NAME_LENGTH = 256;
+/** Most candidates one prediction may have. */
+export const CANDIDATES_LIMIT = 100;
+
+/** Names of predictors and versions: they appear in addresses. */
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Ids given by callers: anything printable. */
+const ID_PATTERN = /^[^\u0000-\u001f\u007f]{1,256}$/;
+/** RFC 3339, section 5.6, with an offset. */
+const TIME_PATTERN =
+  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+const TIME_MESSAGE = { message: 'must be a time as in RFC 3339, such as 2026-01-31T13:45:00Z' };
+const NAME_MESSAGE = {
+  message: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit',
+};
+
+/** May be left out; null is not the same as left out. */
+const Optional = () => ValidateIf((_, value) => value !== undefined);
+
+export class PredictRequest {
+  /** What the predictor is asked: any JSON but null, nested at most 100 deep. */
+  @IsDefined()
+  input!: unknown;
+
+  /** Who asks; kept only as a keyed hash. The same subject sees the same version while the split stands. */
+  @Optional()
+  @IsString()
+  @MinLength(1)
+  @MaxLength(NAME_LENGTH)
+  subject?: string;
+
+  /** At most this many candidates come back. */
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(CANDIDATES_LIMIT)
+  @JSONSchema({ default: 5 })
+  limit?: number;
+
+  /** Candidates below this confidence are left out. */
+  @Optional()
+  @IsNumber()
+  @Min(0)
+  @Max(1)
+  @JSONSchema({ default: 0 })
+  threshold?: number;
+
+  /** Asks this version instead of the one the split would choose; such a prediction says nothing in a canary. */
+  @Optional()
+  @IsString()
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  version?: string;
+
+  /** Kept with the prediction as it is. */
+  @Optional()
+  @IsObject()
+  metadata?: Record<string, unknown>;
+}
+
+@JSONSchema({
+  description: 'Exactly one of rank, label and none.',
+  oneOf: [{ required: ['rank'] }, { required: ['label'] }, { required: ['none'] }],
+})
+export class CorrectRequest {
+  /** The candidate that was right, from 0. */
+  @Optional()
+  @IsInt()
+  @Min(0)
+  @Max(CANDIDATES_LIMIT - 1)
+  rank?: number;
+
+  /** The right label, whether it was among the candidates or not. */
+  @Optional()
+  @IsString()
+  @MinLength(1)
+  @MaxLength(NAME_LENGTH)
+  label?: string;
+
+  /** None of the candidates was right, and the right label is not known. */
+  @Optional()
+  @Equals(true)
+  none?: true;
+
+  @Optional()
+  @IsString()
+  @MinLength(1)
+  @MaxLength(NAME_LENGTH)
+  actor?: string;
+
+  @Optional()
+  @IsString()
+  @MaxLength(4096)
+  comment?: string;
+
+  /** When the user said so; now, if missing. Not before the prediction, not in the future. */
+  @Optional()
+  @Matches(TIME_PATTERN, TIME_MESSAGE)
+  occurredAt?: string;
+}
+
+export class CandidateMapping {
+  /** JSON pointer to the list of candidates in the answer. */
+  @Optional()
+  @IsString()
+  @Matches(/^(\/.*)?$/)
+  @JSONSchema({ default: '/candidates' })
+  path?: string;
+
+  /** JSON pointer to the label within a candidate; empty when the candidate itself is the label. */
+  @Optional()
+  @IsString()
+  @Matches(/^(\/.*)?$/)
+  @JSONSchema({ default: '/label' })
+  label?: string;
+
+  /** JSON pointer to the confidence within a candidate; candidates without one have none. */
+  @Optional()
+  @IsString()
+  @Matches(/^(\/.*)?$/)
+  @JSONSchema({ default: '/confidence' })
+  confidence?: string;
+}
+
+export class CandidateRequest {
+  @IsString()
+  @MinLength(1)
+  @MaxLength(NAME_LENGTH)
+  label!: string;
+
+  @ValidateIf((_, value) => value != null)
+  @IsNumber()
+  @JSONSchema({ type: ['number', 'null'] as never })
+  confidence?: number | null;
+}
+
+/** Any HTTP predictor. */
+export class HttpBackend {
+  @Equals('http')
+  kind!: 'http';
+
+  @IsString()
+  @MaxLength(2048)
+  @Matches(/^https?:\/\/[^\s/?#]+/, { message: 'must be an http or https address' })
+  url!: string;
+
+  /** Sent with every request; values are stored, so use a header that holds no lasting secret. */
+  @Optional()
+  @IsObject()
+  @JSONSchema({ additionalProperties: { type: 'string', maxLength: 4096 } })
+  headers?: Record<string, string>;
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(60_000)
+  @JSONSchema({ default: 2000 })
+  timeoutMs?: number;
+
+  /** Body of the request; the strings "{{input}}" and "{{limit}}" in it are replaced. Default: {input, limit}. */
+  @Optional()
+  @IsObject()
+  request?: Record<string, unknown>;
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => CandidateMapping)
+  candidates?: CandidateMapping;
+}
+
+/** Always the same answer: the majority class as a baseline to beat, or a stand-in during maintenance. */
+export class ConstantBackend {
+  @Equals('constant')
+  kind!: 'constant';
+
+  @IsArray()
+  @ArrayMaxSize(CANDIDATES_LIMIT)
+  @ValidateNested({ each: true })
+  @Type(() => CandidateRequest)
+  candidates!: CandidateRequest[];
+}
+
+/** Served elsewhere; its predictions arrive through POST /v1/events. */
+export class RecordedBackend {
+  @Equals('recorded')
+  kind!: 'recorded';
+}
+
+/** Adding a backend: its class here, its line in this list, and one in serving/backends.ts. */
+export const BACKEND_REQUESTS = [HttpBackend, ConstantBackend, RecordedBackend] as const;
+
+class BackendKind {
+  kind!: string;
+}
+
+const BACKEND_TYPE = {
+  discriminator: {
+    property: 'kind',
+    subTypes: [
+      { value: HttpBackend, name: 'http' },
+      { value: ConstantBackend, name: 'constant' },
+      { value: RecordedBackend, name: 'recorded' },
+    ],
+  },
+  keepDiscriminatorProperty: true,
+};
+
+const BACKEND_SCHEMA = (_: unknown, options: { refPointerPrefix?: string }) =>
+  ({
+    type: 'object',
+    required: ['kind'],
+    discriminator: { propertyName: 'kind' },
+    oneOf: BACKEND_REQUESTS.map(({ name }) => ({ $ref: `${options.refPointerPrefix}${name}` })),
+  }) as never;
+
+export class AlphaRequest {
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'wrong-up'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'wrong-within'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'wrong-lower'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'right-lower'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'right-within'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'right-held'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'right-not-higher'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'errors-up'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'slow-up'?: number;
+  @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'sample-ratio'?: number;
+}
+
+export class PolicyRequest {
+  /** How many more wrong answers are acceptable: 0.10 is ten percent more. */
+  @Optional()
+  @IsNumber()
+  @Min(0.01)
+  @Max(1)
+  @JSONSchema({ default: 0.1 })
+  tolerance?: number;
+
+  /** A confirmed candidate counts as right when its rank is below this. */
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(CANDIDATES_LIMIT)
+  @JSONSchema({ default: 1 })
+  rightWithin?: number;
+
+  @Optional()
+  @IsIn(['auto', 'required', 'none'])
+  @JSONSchema({ default: 'auto' })
+  confirmations?: Confirmations;
+
+  /** A prediction slower than this is slow, milliseconds; without it speed is not judged. */
+  @Optional()
+  @IsNumber()
+  @Min(1)
+  @Max(60_000)
+  latencyLimitMs?: number;
+
+  /** A projection older than this never promotes, seconds. */
+  @Optional()
+  @IsNumber()
+  @Min(1)
+  @Max(86_400)
+  @JSONSchema({ default: 300 })
+  maxLagSeconds?: number;
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(86_400)
+  @JSONSchema({ default: 300 })
+  bucketSeconds?: number;
+
+  /** Edges of the label-age bins in seconds, ascending, the first one 0. */
+  @Optional()
+  @IsArray()
+  @ArrayMinSize(2)
+  @ArrayMaxSize(16)
+  @IsInt({ each: true })
+  @Min(0, { each: true })
+  @Max(31_536_000, { each: true })
+  @JSONSchema({ default: [0, 300, 900, 2400, 6000, 18_000, 86_400] })
+  ageEdgesSeconds?: number[];
+
+  /** Error probability of each check. */
+  @Optional()
+  @ValidateNested()
+  @Type(() => AlphaRequest)
+  alpha?: AlphaRequest;
+}
+
+const RAMP = { items: { type: 'number', exclusiveMinimum: 0, maximum: 1 } } as never;
+
+export class CanaryRequest {
+  /** What is missing is taken from the operator's policy (ASSAY_POLICY) or the defaults. */
+  @Optional()
+  @ValidateNested()
+  @Type(() => PolicyRequest)
+  policy?: PolicyRequest;
+
+  /** Planned traffic shares of the canary, ascending, such as [0.05, 0.25, 0.5, 1]. */
+  @Optional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(20)
+  @IsNumber({}, { each: true })
+  @Min(0.0001, { each: true })
+  @Max(1, { each: true })
+  ramp?: number[];
+}
+
+export class DeployRequest {
+  @IsString()
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  version!: string;
+
+  @IsDefined()
+  @ValidateNested()
+  @Type(() => BackendKind, BACKEND_TYPE)
+  @JSONSchema(BACKEND_SCHEMA)
+  backend!: HttpBackend | ConstantBackend | RecordedBackend;
+
+  /** Share of the traffic that it receives at once. Default: all of it for the first version, the ramp's
+   * first step or 0.1 for a canary, otherwise none. */
+  @Optional()
+  @IsNumber()
+  @Min(0)
+  @Max(1)
+  trafficShare?: number;
+
+  /** Makes the version the canary against the version that serves now. */
+  @Optional()
+  @ValidateNested()
+  @Type(() => CanaryRequest)
+  canary?: CanaryRequest;
+}
+
+const SPLIT_SCHEMA = {
+  minProperties: 1,
+  maxProperties: 20,
+  additionalProperties: { type: 'number', minimum: 0, maximum: 1 },
+} as never;
+
+export class TrafficRequest {
+  /** Version -> share; the shares sum to 1. */
+  @IsObject()
+  @JSONSchema(SPLIT_SCHEMA)
+  split!: Split;
+}
+
+export class EndCanaryRequest {
+  @IsString()
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  version!: string;
+
+  @Optional()
+  @IsString()
+  @MaxLength(4096)
+  reason?: string;
+}
+
+/** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */
+@JSONSchema({ additionalProperties: true })
+export class CloudEventRequest {
+  @Equals('1.0')
+  specversion!: '1.0';
+
+  @IsString()
+  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
+  id!: string;
+
+  @IsString()
+  @IsNotEmpty()
+  @MaxLength(2048)
+  source!: string;
+
+  @IsString()
+  type!: string;
+
+  /** When it happened. */
+  @Matches(TIME_PATTERN, TIME_MESSAGE)
+  time!: string;
+
+  @IsObject()
+  data!: Record<string, unknown>;
+}
+
+class AboutPrediction {
+  @Optional()
+  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
+  predictionId?: string;
+
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  predictor!: string;
+
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  version!: string;
+
+  @IsDefined()
+  input!: unknown;
+
+  @Optional()
+  @IsString()
+  @MinLength(1)
+  @MaxLength(NAME_LENGTH)
+  subject?: string;
+
+  @Optional()
+  @IsNumber()
+  @Min(0)
+  @Max(86_400_000)
+  latencyMs?: number;
+
+  @Optional()
+  @IsObject()
+  metadata?: Record<string, unknown>;
+
+  @Optional()
+  @IsBoolean()
+  pinned?: boolean;
+}
+
+export class PredictionRecordedData extends AboutPrediction {
+  @IsArray()
+  @ArrayMaxSize(CANDIDATES_LIMIT)
+  @ValidateNested({ each: true })
+  @Type(() => CandidateRequest)
+  candidates!: CandidateRequest[];
+}
+
+export class FailureRequest {
+  @IsIn(['timeout', 'unreachable', 'rejected', 'invalid'])
+  kind!: FailureKind;
+
+  @IsString()
+  @MaxLength(4096)
+  message!: string;
+}
+
+export class PredictionFailedData extends AboutPrediction {
+  @IsDefined()
+  @ValidateNested()
+  @Type(() => FailureRequest)
+  error!: FailureRequest;
+}
+
+@JSONSchema({ oneOf: [{ required: ['rank'] }, { required: ['label'] }, { required: ['none'] }] })
+export class PredictionCorrectedData {
+  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
+  predictionId!: string;
+
+  @Optional()
+  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
+  correctionId?: string;
+
+  @Optional() @IsInt() @Min(0) @Max(CANDIDATES_LIMIT - 1) rank?: number;
+  @Optional() @IsString() @MinLength(1) @MaxLength(NAME_LENGTH) label?: string;
+  @Optional() @Equals(true) none?: true;
+  @Optional() @IsString() @MinLength(1) @MaxLength(NAME_LENGTH) actor?: string;
+  @Optional() @IsString() @MaxLength(4096) comment?: string;
+}
+
+export class CorrectionRetractedData {
+  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
+  predictionId!: string;
+
+  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
+  correctionId!: string;
+
+  @Optional() @IsString() @MinLength(1) @MaxLength(NAME_LENGTH) actor?: string;
+}
+
+class AboutPredictor {
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  predictor!: string;
+}
+
+export class PredictorDeployedData extends AboutPredictor {
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  version!: string;
+
+  @IsDefined()
+  @ValidateNested()
+  @Type(() => BackendKind, BACKEND_TYPE)
+  @JSONSchema(BACKEND_SCHEMA)
+  backend!: HttpBackend | ConstantBackend | RecordedBackend;
+}
+
+export class TrafficSplitData extends AboutPredictor {
+  @IsObject()
+  @JSONSchema(SPLIT_SCHEMA)
+  split!: Split;
+}
+
+export class CanaryStartedData extends AboutPredictor {
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  baseline!: string;
+
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  canary!: string;
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => PolicyRequest)
+  policy?: PolicyRequest;
+
+  @Optional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(20)
+  @IsNumber({}, { each: true })
+  @JSONSchema(RAMP)
+  ramp?: number[];
+}
+
+export class CanaryEndedData extends AboutPredictor {
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  version!: string;
+
+  @Optional()
+  @IsString()
+  @MaxLength(4096)
+  reason?: string;
+}

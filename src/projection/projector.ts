@@ -1,0 +1,136 @@
+/**
+ * Copies the log into the warehouse: a loop over the store with a checkpoint, at its own pace. Woken by a nudge
+ * or once a second; a nudge may be lost, an event may not.
+ */
+import type { EventStore } from '../store/event-store.js';
+import type { Warehouse } from '../warehouse/warehouse.js';
+
+/** Events that are copied in one step. */
+const BATCH = 5000;
+/** Without a nudge it looks again after this long, milliseconds. */
+const IDLE_MS = 1000;
+/** At least so long between two steps, milliseconds: many small batches cost more than one. */
+const PACE_MS = 100;
+/** Longest wait after a failure, milliseconds. */
+const BACKOFF_LIMIT_MS = 10_000;
+
+export interface ProjectorProgress {
+  /** Everything acknowledged before this moment is in the warehouse, milliseconds; null while it is empty. */
+  asOf: number | null;
+  /** Position in the log up to which events were taken. */
+  checkpoint: string | null;
+  /** What stopped the last step; null while all is well. */
+  error: string | null;
+}
+
+export class Projector {
+  private current: ProjectorProgress = { asOf: null, checkpoint: null, error: null };
+  private checkpoint: string | null | undefined;
+  private failures = 0;
+  private nudged = false;
+  private stopping = false;
+  private wake: () => void = () => {};
+  private loop: Promise<void> | null = null;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly store: EventStore,
+    private readonly warehouse: Warehouse,
+    private readonly onError: (error: unknown) => void,
+  ) {}
+
+  start(): void {
+    this.loop ??= this.run();
+  }
+
+  /** Resolves when the step under way is done. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.wake();
+    await this.loop;
+  }
+
+  /** There is something new in the log. */
+  nudge(): void {
+    this.nudged = true;
+    this.wake();
+  }
+
+  progress(): ProjectorProgress {
+    return this.current;
+  }
+
+  /** Runs `work` between two steps; afterwards the warehouse's checkpoint is read afresh. */
+  whilePaused<T>(work: () => Promise<T>): Promise<T> {
+    return this.alone(async () => {
+      try {
+        return await work();
+      } finally {
+        this.checkpoint = undefined;
+      }
+    });
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopping) {
+      this.nudged = false;
+      try {
+        const atEnd = await this.alone(() => this.step());
+        this.failures = 0;
+        this.current = { ...this.current, error: null };
+        await this.rest(PACE_MS, false);
+        if (atEnd) await this.rest(IDLE_MS - PACE_MS, true);
+      } catch (error) {
+        await this.rest(this.failed(error), false);
+      }
+    }
+  }
+
+  /** @returns true when the end of the log was reached */
+  private async step(): Promise<boolean> {
+    if (this.checkpoint === undefined) await this.readCheckpoint();
+    const lookedAt = Date.now();
+    const page = await this.store.readAll(this.checkpoint ?? null, BATCH);
+    if (page.events.length > 0 && page.next !== null) {
+      await this.warehouse.append(page.events, page.next);
+      this.checkpoint = page.next;
+      const last = page.events.at(-1)?.recordedAt ?? null;
+      this.current = { ...this.current, checkpoint: page.next, asOf: last };
+    }
+    if (page.atEnd) this.current = { ...this.current, asOf: lookedAt };
+    return page.atEnd;
+  }
+
+  private async readCheckpoint(): Promise<void> {
+    const { checkpoint, recordedAt } = await this.warehouse.head();
+    this.checkpoint = checkpoint;
+    this.current = { ...this.current, checkpoint, asOf: this.current.asOf ?? recordedAt };
+  }
+
+  /** @returns how long to wait, milliseconds */
+  private failed(error: unknown): number {
+    if (this.failures++ === 0) this.onError(error);
+    this.checkpoint = undefined;
+    this.current = { ...this.current, error: error instanceof Error ? error.message : String(error) };
+    return Math.min(IDLE_MS * 2 ** (this.failures - 1), BACKOFF_LIMIT_MS);
+  }
+
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.last.then(work);
+    this.last = result.catch(() => {});
+    return result;
+  }
+
+  private async rest(milliseconds: number, untilNudge: boolean): Promise<void> {
+    if (this.stopping || (untilNudge && this.nudged)) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.wake = () => {
+        if (!untilNudge && !this.stopping) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.wake = () => {};
+  }
+}

@@ -1,0 +1,101 @@
+/** Where the projection stands, rebuilds, verification, health. */
+import { Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiExcludeEndpoint, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { createRequire } from 'node:module';
+import { Route } from '../http/route.js';
+import { EVENT_STORE, type EventStore } from '../store/event-store.js';
+import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
+import { Projector } from './projector.js';
+import { verify } from './rebuild.js';
+import { Rebuilds, type RebuildState } from './rebuilds.js';
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+
+/** A projection that stands still for longer is not ready to be asked, milliseconds. */
+const READY_LAG_MS = 60_000;
+
+@ApiTags('operation')
+@Controller()
+export class StatusController {
+  constructor(
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
+    private readonly projector: Projector,
+    private readonly rebuilds: Rebuilds,
+  ) {}
+
+  @Get('v1/status')
+  @ApiOperation({ summary: 'Events, lag of the projection, the last rebuild' })
+  async status(): Promise<object> {
+    const { asOf, checkpoint, error } = this.projector.progress();
+    const head = await this.store.head();
+    const behind = await this.store.countAfter(checkpoint);
+    return {
+      events: head.events,
+      position: head.position,
+      lag: { events: behind, seconds: behind === 0 || asOf === null ? 0 : (Date.now() - asOf) / 1000 },
+      projectionError: error,
+      lastRebuild: this.rebuilds.latest(),
+      store: this.store.location,
+      warehouse: this.warehouse.location,
+      version,
+    };
+  }
+
+  @Post('v1/rebuilds')
+  @HttpCode(202)
+  @ApiOperation({ summary: 'Derive the warehouse anew; GET the rebuild by its id to follow it' })
+  @Route({
+    query: {
+      fromStore: {
+        type: 'boolean',
+        default: false,
+        description: 'read every event from the store again instead of trusting the copy',
+      },
+    },
+  })
+  startRebuild(@Query('fromStore') fromStore: boolean): RebuildState {
+    return this.rebuilds.start(fromStore);
+  }
+
+  @Get('v1/rebuilds/:id')
+  @ApiOperation({ summary: 'How far a rebuild is' })
+  readRebuild(@Param('id') id: string): RebuildState {
+    return this.rebuilds.get(id);
+  }
+
+  @Post('v1/verifications')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Compare the store with the warehouse, counts and checksums' })
+  verify(): Promise<object> {
+    return this.projector.whilePaused(() => verify(this.store, this.warehouse));
+  }
+
+  @Get('healthz')
+  @ApiOperation({ summary: 'The process answers' })
+  alive(): object {
+    return { status: 'ok' };
+  }
+
+  @Get('_ah/warmup')
+  @ApiExcludeEndpoint()
+  warmUp(): object {
+    return { status: 'ok' };
+  }
+
+  @Get('readyz')
+  @ApiOperation({ summary: 'Store and projection work; 503 with the reason otherwise' })
+  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
+    const { asOf, error } = this.projector.progress();
+    const reasons: string[] = [];
+    const store = await this.store.head().catch((failure: Error) => failure);
+    if (store instanceof Error) reasons.push(`event store: ${store.message}`);
+    if (error !== null) reasons.push(`projection: ${error}`);
+    if (asOf !== null && Date.now() - asOf > READY_LAG_MS) {
+      reasons.push(`projection: ${Math.round((Date.now() - asOf) / 1000)} seconds behind`);
+    }
+    if (reasons.length > 0) reply.status(503);
+    return reasons.length === 0 ? { status: 'ok' } : { status: 'not ready', reasons };
+  }
+}

@@ -1,0 +1,28 @@
+/** The port to whatever predicts: input in, ranked candidates out. */
+import type { Candidate, FailureKind } from '../event/prediction.js';
+
+export interface Backend {
+  /**
+   * @param input as the caller gave it
+   * @param limit at most so many candidates are wanted; more may come back and are cut off
+   * @returns candidates, best first
+   * @throws BackendFailure when there is no usable answer
+   */
+  predict(input: unknown, limit: number): Promise<Candidate[]>;
+
+  /** Lets go of connections. */
+  close(): Promise<void>;
+}
+
+/** Why there is no answer; recorded as `assay.prediction.failed`. */
+export class BackendFailure extends Error {
+  override readonly name = 'BackendFailure';
+
+  constructor(
+    /** timeout: too slow; unreachable: no connection; rejected: an error status; invalid: an answer that cannot be read. */
+    readonly kind: FailureKind,
+    message: string,
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,57 @@
+/** Health of the canary, and the gate for tools that only read the status. */
+import { Controller, Get, Param, Res } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import type { Verdict } from '../event/predictor.js';
+import { type CanaryHealth, Judge } from './judge.js';
+
+const GATE_STATUS: Record<Verdict, number> = { promote: 200, hold: 425, insufficient: 425, rollback: 409 };
+
+@ApiTags('canary')
+@Controller('v1/predictors/:predictor/canary')
+export class CanaryController {
+  constructor(private readonly judge: Judge) {}
+
+  @Get()
+  @ApiOperation({ summary: 'Verdict, reason and every check with its evidence' })
+  async health(@Param('predictor') predictor: string): Promise<object> {
+    return healthDocument(predictor, await this.judge.health(predictor));
+  }
+
+  @Get('gate')
+  @ApiOperation({ summary: '200 promote, 425 not decided yet, 409 rollback; the same body' })
+  async gate(
+    @Param('predictor') predictor: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<object> {
+    const health = await this.judge.health(predictor);
+    reply.status(GATE_STATUS[health.verdict]);
+    if (GATE_STATUS[health.verdict] === 425) reply.header('retry-after', String(retryAfterSeconds(health)));
+    return healthDocument(predictor, health);
+  }
+}
+
+/** Nothing new closes before the present bucket ends. */
+function retryAfterSeconds({ asOf, canary }: CanaryHealth): number {
+  const width = canary.policy.bucketSeconds;
+  return Math.max(1, Math.ceil(width - ((asOf / 1000) % width)));
+}
+
+function healthDocument(predictor: string, health: CanaryHealth): object {
+  const { canary, judgement, verdict, reason, asOf, lagSeconds } = health;
+  return {
+    predictor,
+    baseline: canary.baseline,
+    canary: canary.canary,
+    startedAt: new Date(canary.startedAt).toISOString(),
+    verdict,
+    reason,
+    decidedAt: judgement.decidedAt === null ? null : new Date(judgement.decidedAt).toISOString(),
+    asOf: new Date(asOf).toISOString(),
+    lagSeconds: Math.round(lagSeconds * 10) / 10,
+    ...(judgement.labelsNeeded === undefined ? {} : { labelsNeeded: judgement.labelsNeeded }),
+    checks: judgement.checks,
+    labels: judgement.labels,
+    policy: canary.policy,
+  };
+}

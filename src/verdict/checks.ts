@@ -1,0 +1,221 @@
+/**
+ * The ten checks: blocks go in as they close, evidence for each claim adds up. Nothing is decided here; see
+ * verdict.ts for what follows from which checks.
+ */
+import { CHECK_NAMES, type CheckName, type Policy } from '../event/policy.js';
+import type { Block, LabelBlock, TrafficBlock } from './blocks.js';
+import { claimsOf, type Rate } from './claims.js';
+import { EProcess, FROM_THE_START, RateForecast, type Counts, type Onset } from './e-process.js';
+import { LabelsSeen } from './labels-seen.js';
+import { PooledRatio } from './pooled-ratio.js';
+import { SampleRatio } from './sample-ratio.js';
+
+/**
+ * - `fail`: an alarm (wrong-up, right-lower, errors-up, slow-up, sample-ratio) went off; it stays.
+ * - `pass`: an alarm is silent, or what another check is to show has been shown; the latter stays.
+ * - `pending`: not shown yet, or nothing to compare yet.
+ * - `waived`: not asked (no latency limit; users who never confirm).
+ */
+export type CheckStatus = 'pass' | 'fail' | 'pending' | 'waived';
+
+export interface ArmRate {
+  /** Subjects, once per bucket (newcomers for sample-ratio). */
+  n: number;
+  /** Events per subject and closed cell, both arms in the same mix of cells; sample-ratio: the arm's share. */
+  value: number | null;
+}
+
+export interface Check {
+  name: CheckName;
+  status: CheckStatus;
+  /** Evidence E at the last bucket's end, at most 1e15; 1 says nothing, below 1 speaks for the opposite. */
+  evidence: number;
+  /** 1 / alpha. Once E reaches it, the check counts as answered, whatever follows. */
+  threshold: number;
+  /** When it did, milliseconds: the end of a bucket. */
+  reachedAt: number | null;
+  /** Canary's rate over the baseline's; sample-ratio: canary's newcomers over the expected ones. */
+  estimate: number | null;
+  /** 95 %, for one look; see pooled-ratio.ts and sample-ratio.ts. */
+  interval: [number, number] | null;
+  baseline: ArmRate;
+  canary: ArmRate;
+}
+
+const ALARMS: readonly CheckName[] = ['wrong-up', 'right-lower', 'errors-up', 'slow-up', 'sample-ratio'];
+const ABOUT_CONFIRMATIONS: readonly CheckName[] = [
+  'right-lower',
+  'right-within',
+  'right-held',
+  'right-not-higher',
+];
+const EVIDENCE_CAP = 1e15;
+
+/** One rate on both arms, and the evidence for every claim about it. */
+class RateWatch {
+  private readonly forecast = new RateForecast();
+  readonly ratio = new PooledRatio();
+  readonly processes = new Map<CheckName, EProcess>();
+  readonly subjects = { baseline: 0, canary: 0 };
+
+  add(bucket: number, bin: number, counts: Counts): void {
+    const b = this.forecast.at(bin);
+    for (const process of this.processes.values()) process.add(bucket, b, counts);
+    this.forecast.learn(bin, counts);
+    this.ratio.add(counts);
+    if (bin > 0) return;
+    this.subjects.baseline += counts.nB;
+    this.subjects.canary += counts.nC;
+  }
+}
+
+export class Evidence {
+  readonly labels: LabelsSeen;
+  private readonly watches: Record<Rate, RateWatch> = {
+    wrong: new RateWatch(),
+    right: new RateWatch(),
+    errors: new RateWatch(),
+    slow: new RateWatch(),
+  };
+  private readonly sampleRatio = new SampleRatio();
+  private readonly rateOf = new Map<CheckName, Rate>();
+  private readonly reached = new Map<CheckName, number>();
+
+  constructor(
+    private readonly policy: Policy,
+    onsets: readonly Onset[],
+  ) {
+    this.labels = new LabelsSeen(policy.ageEdgesSeconds.length - 2);
+    const claims = claimsOf(policy);
+    for (const name of CHECK_NAMES) {
+      if (name === 'sample-ratio') continue;
+      const claim = claims[name];
+      const process = new EProcess(claim, name === 'wrong-up' ? onsets : FROM_THE_START);
+      this.watches[claim.rate].processes.set(name, process);
+      this.rateOf.set(name, claim.rate);
+    }
+  }
+
+  /** Takes in a closed block; blocks must come in order of closing. */
+  add(block: Block): void {
+    if (block.kind === 'labels') this.addLabels(block);
+    else this.addTraffic(block);
+  }
+
+  private addLabels(block: LabelBlock): void {
+    const { bucket, bin, baseline, canary } = block;
+    const [nB, nC] = [baseline.atRisk, canary.atRisk];
+    this.watches.wrong.add(bucket, bin, { nB, nC, yB: baseline.wrong, yC: canary.wrong });
+    this.watches.right.add(bucket, bin, { nB, nC, yB: baseline.right, yC: canary.right });
+    this.labels.add(block);
+  }
+
+  private addTraffic({ bucket, baseline, canary, canaryShare }: TrafficBlock): void {
+    this.watches.errors.add(bucket, 0, {
+      nB: baseline.subjects,
+      nC: canary.subjects,
+      yB: baseline.errors,
+      yC: canary.errors,
+    });
+    this.watches.slow.add(bucket, 0, {
+      nB: baseline.timedSubjects,
+      nC: canary.timedSubjects,
+      yB: baseline.slow,
+      yC: canary.slow,
+    });
+    if (canaryShare !== null) this.sampleRatio.add(canaryShare, baseline.newcomers, canary.newcomers);
+  }
+
+  /** The end of a bucket: what has reached its threshold by now has been answered. */
+  settle(at: number): void {
+    for (const name of CHECK_NAMES) {
+      if (this.reached.has(name)) continue;
+      if (this.logEvidence(name) >= Math.log(1 / this.policy.alpha[name])) this.reached.set(name, at);
+    }
+  }
+
+  /** Whether a check has reached its threshold at a bucket's end so far, and is asked at all. */
+  has(name: CheckName): boolean {
+    return this.reached.has(name) && !this.isWaived(name);
+  }
+
+  isWaived(name: CheckName): boolean {
+    if (name === 'slow-up') return this.policy.latencyLimitMs === undefined;
+    return (
+      ABOUT_CONFIRMATIONS.includes(name) && this.labels.areConfirmationsWaived(this.policy.confirmations)
+    );
+  }
+
+  /** E of every check, for a chart. */
+  values(): Record<CheckName, number> {
+    const entries = CHECK_NAMES.map((name) => [
+      name,
+      Math.min(Math.exp(this.logEvidence(name)), EVIDENCE_CAP),
+    ]);
+    return Object.fromEntries(entries) as Record<CheckName, number>;
+  }
+
+  checks(): Check[] {
+    const values = this.values();
+    return CHECK_NAMES.map((name) => ({
+      name,
+      status: this.statusOf(name),
+      evidence: values[name],
+      threshold: 1 / this.policy.alpha[name],
+      reachedAt: this.reached.get(name) ?? null,
+      ...this.comparison(name),
+    }));
+  }
+
+  /**
+   * Labels of the canary that a check still takes if the present effect lasts: what its log evidence lacks,
+   * over what the best explanation has gained per label. 0 once reached, null while nothing is gained.
+   */
+  labelsNeeded(name: CheckName): number | null {
+    if (this.reached.has(name) || this.isWaived(name)) return 0;
+    const gainPerLabel = (this.processOf(name)?.leadingLog ?? 0) / this.labels.labels('canary');
+    if (!(gainPerLabel > 0) || !Number.isFinite(gainPerLabel)) return null;
+    const lacking = Math.log(1 / this.policy.alpha[name]) - this.logEvidence(name);
+    return Math.max(1, Math.ceil(lacking / gainPerLabel));
+  }
+
+  private logEvidence(name: CheckName): number {
+    return this.processOf(name)?.logEvidence ?? this.sampleRatio.logEvidence;
+  }
+
+  private processOf(name: CheckName): EProcess | undefined {
+    const rate = this.rateOf.get(name);
+    return rate === undefined ? undefined : this.watches[rate].processes.get(name);
+  }
+
+  private statusOf(name: CheckName): CheckStatus {
+    if (this.isWaived(name)) return 'waived';
+    const isReached = this.reached.has(name);
+    if (!ALARMS.includes(name)) return isReached ? 'pass' : 'pending';
+    if (isReached) return 'fail';
+    return this.comparison(name).canary.n > 0 ? 'pass' : 'pending';
+  }
+
+  private comparison(name: CheckName): Pick<Check, 'estimate' | 'interval' | 'baseline' | 'canary'> {
+    const rate = this.rateOf.get(name);
+    if (rate === undefined) return this.sampleComparison();
+    const { ratio, subjects } = this.watches[rate];
+    return {
+      estimate: ratio.estimate,
+      interval: ratio.interval,
+      baseline: { n: subjects.baseline, value: ratio.rates?.baseline ?? null },
+      canary: { n: subjects.canary, value: ratio.rates?.canary ?? null },
+    };
+  }
+
+  private sampleComparison(): Pick<Check, 'estimate' | 'interval' | 'baseline' | 'canary'> {
+    const { baseline, canary } = this.sampleRatio.counts;
+    const n = baseline + canary;
+    return {
+      estimate: this.sampleRatio.ratio?.estimate ?? null,
+      interval: this.sampleRatio.ratio?.interval ?? null,
+      baseline: { n: baseline, value: n > 0 ? baseline / n : null },
+      canary: { n: canary, value: n > 0 ? canary / n : null },
+    };
+  }
+}

@@ -1,0 +1,157 @@
+/** A verdict in plain words: which versions, which numbers, and what to do or to wait for. */
+import type { CheckName, Policy } from '../event/policy.js';
+import { firstBucket, type Arms } from './blocks.js';
+import type { Check } from './checks.js';
+
+export interface Scene extends Arms {
+  policy: Policy;
+  checks: readonly Check[];
+  confirmationsWaived: boolean;
+}
+
+export function rollbackReason(scene: Scene): string {
+  const { baseline, canary } = scene;
+  const send = `Send its traffic back to ${baseline}.`;
+  if (has(scene, 'errors-up')) return `${canary} fails more often: ${failures(scene, 'errors-up')}. ${send}`;
+  if (has(scene, 'slow-up')) {
+    const limit = scene.policy.latencyLimitMs ?? 0;
+    return `${canary} is slower than ${limit} ms more often: ${failures(scene, 'slow-up')}. ${send}`;
+  }
+  const accepted = `${decimal(1 + scene.policy.tolerance)} would be accepted`;
+  const confirmed = scene.confirmationsWaived
+    ? 'Users never confirm here, so corrections alone were compared'
+    : `They do not confirm its answers that much more often (${times(scene, 'right-not-higher')}), so this is not just a habit of labelling more`;
+  return `${canary} gives more wrong answers: ${corrections(scene)}, where ${accepted}. ${confirmed}. ${send}`;
+}
+
+export function promoteReason(scene: Scene): string {
+  const { canary, policy } = scene;
+  const within = `shown to be at most ${percent(policy.tolerance)} more`;
+  const confirmed = scene.confirmationsWaived
+    ? 'Users never confirm here, so corrections alone were compared'
+    : `They ${confirmations(scene)}, shown to hold`;
+  return `${canary} may take all the traffic: ${corrections(scene)}, ${within}. ${confirmed}.`;
+}
+
+export function staleReason(lagSeconds: number, { policy }: Scene): string {
+  return (
+    `The figures are ${Math.round(lagSeconds)} s behind the events, more than the ${policy.maxLagSeconds} s that the ` +
+    'policy allows, and stale figures promote nothing. Wait until the projection has caught up; GET /v1/status shows how far it is.'
+  );
+}
+
+export function insufficientReason(startedAt: number, asOf: number, scene: Scene): string {
+  const { baseline, canary, policy } = scene;
+  const edge = policy.ageEdgesSeconds[1] ?? 0;
+  const firstClosing = firstBucket(startedAt, policy.bucketSeconds) + (policy.bucketSeconds + edge) * 1000;
+  if (asOf < firstClosing) {
+    return (
+      `Nothing can be compared yet: the first predictions of ${baseline} and ${canary} reach the same label age ` +
+      `at ${new Date(firstClosing).toISOString()}. Ask again after that.`
+    );
+  }
+  const { baseline: b, canary: c } = find(scene, 'wrong-up');
+  return (
+    `No labels to compare yet on both versions: ${c.n} predictions of ${canary} and ${b.n} of ${baseline} have been ` +
+    `out long enough to be compared. ${c.n === 0 ? `Check that the split sends traffic to ${canary}` : 'Wait for corrections and confirmations'}.`
+  );
+}
+
+/** Why a canary is held: what bars it for good first, then what is still to be shown. */
+export function holdReason(scene: Scene, labelsNeeded: number | null): string {
+  const barred = barReason(scene);
+  if (barred !== null) return barred;
+  const open = openChecks(scene).map((name) => {
+    const { evidence, threshold } = find(scene, name);
+    return `${name} has evidence ${decimal(evidence)} of ${decimal(threshold)}`;
+  });
+  const habit = scene.confirmationsWaived ? '' : `, and ${confirmations(scene)}`;
+  const more =
+    labelsNeeded === null
+      ? 'The labels so far do not point either way; wait for more'
+      : `At the present effect about ${labelsNeeded} more labels on ${scene.canary} decide it`;
+  return `Not decided: ${corrections(scene)}${habit}; ${open.join(', ')}. ${more}.`;
+}
+
+function barReason(scene: Scene): string | null {
+  const { baseline, canary } = scene;
+  const look = `Look at labelled answers of ${canary} and decide by hand, or end the canary`;
+  if (has(scene, 'sample-ratio')) {
+    const { baseline: b, canary: c } = find(scene, 'sample-ratio');
+    return (
+      `The traffic does not arrive as the split says: ${canary} has ${c.n} of ${b.n + c.n} new users, ` +
+      `${times(scene, 'sample-ratio')} what it should have. The versions may serve different users and cannot be ` +
+      'compared: look for lost events or a client that picks its version, then start the canary again.'
+    );
+  }
+  if (has(scene, 'wrong-up')) {
+    return (
+      `${sentence(corrections(scene))}, but it is not shown that they do not also confirm more often ` +
+      `(${times(scene, 'right-not-higher')}): they may only label more. That is no ground for a rollback and bars a promotion. ${look}.`
+    );
+  }
+  if (has(scene, 'right-lower')) {
+    return (
+      `Users of ${canary} confirm less often than users of ${baseline}: ${times(scene, 'right-lower')} as often, while they correct ` +
+      `${times(scene, 'wrong-up')} as often. Fewer confirmations without more corrections say nothing about the answers, only that users behave differently. ${look}.`
+    );
+  }
+  if (has(scene, 'wrong-lower') && !has(scene, 'right-held') && !scene.confirmationsWaived) {
+    return (
+      `Users of ${canary} correct less often than users of ${baseline} (${times(scene, 'wrong-lower')}), which is good news only if they ` +
+      `confirm as often as before. They ${confirmations(scene)}; right-held has evidence ` +
+      `${decimal(find(scene, 'right-held').evidence)} of ${decimal(find(scene, 'right-held').threshold)}. Wait for more labels, or ${look.charAt(0).toLowerCase()}${look.slice(1)}.`
+    );
+  }
+  return null;
+}
+
+/** What a promotion still has to show. */
+function openChecks(scene: Scene): CheckName[] {
+  const wanted: CheckName[] = scene.confirmationsWaived ? ['wrong-within'] : ['wrong-within', 'right-within'];
+  return wanted.filter((name) => !has(scene, name));
+}
+
+function corrections(scene: Scene): string {
+  return `users correct answers of ${scene.canary} ${times(scene, 'wrong-up')} as often as those of ${scene.baseline}`;
+}
+
+function confirmations(scene: Scene): string {
+  return `confirm ${times(scene, 'right-within')} as often`;
+}
+
+function failures(scene: Scene, name: CheckName): string {
+  const { baseline, canary } = find(scene, name);
+  return `${percent(canary.value ?? 0)} of its predictions, against ${percent(baseline.value ?? 0)} of ${scene.baseline}'s in the same hours`;
+}
+
+function times(scene: Scene, name: CheckName): string {
+  const { estimate, interval } = find(scene, name);
+  if (estimate === null) return 'an unknown number of times';
+  const range =
+    interval === null ? '' : ` (95 % interval ${decimal(interval[0])} to ${decimal(interval[1])})`;
+  return `${decimal(estimate)} times${range}`;
+}
+
+function has(scene: Scene, name: CheckName): boolean {
+  const { status, reachedAt } = find(scene, name);
+  return reachedAt !== null && status !== 'waived';
+}
+
+function find(scene: Scene, name: CheckName): Check {
+  const check = scene.checks.find((candidate) => candidate.name === name);
+  if (check === undefined) throw new Error(`no check is called ${name}`);
+  return check;
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function decimal(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toFixed(2).replace(/\.?0+$/, '');
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1).replace(/\.0$/, '')} %`;
+}

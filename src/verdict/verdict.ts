@@ -1,0 +1,167 @@
+/**
+ * May the canary take all the traffic? One answer with its reason, from nothing but the rows and the terms.
+ *
+ * The judgement goes through the ends of all buckets in order, as if somebody had asked at each, and the
+ * first rollback or promote stands: neither how often one asks nor when changes the answer.
+ */
+import type { CheckName, Policy } from '../event/policy.js';
+import type { SplitChange, Verdict } from '../event/predictor.js';
+import { closedBlocks, type Arms, type Block } from './blocks.js';
+import type { BucketRow } from './cells.js';
+import { Evidence, type Check } from './checks.js';
+import { onsetsOf } from './late-onset.js';
+import type { LabelSummary } from './labels-seen.js';
+import {
+  holdReason,
+  insufficientReason,
+  promoteReason,
+  rollbackReason,
+  staleReason,
+  type Scene,
+} from './reasons.js';
+
+export interface JudgementInput extends Arms {
+  /** All age bins of all buckets since the start, closed or not; other versions are ignored. */
+  rows: readonly BucketRow[];
+  /** Milliseconds. */
+  startedAt: number;
+  /** Every split of the predictor, oldest first. */
+  splits: readonly SplitChange[];
+  ramp: readonly number[] | null;
+  policy: Policy;
+  /** The rows hold everything that happened before this moment, milliseconds. */
+  asOf: number;
+  /** How far the rows are behind the events, seconds. */
+  lagSeconds: number;
+}
+
+export interface TimelinePoint {
+  /** End of a bucket at which something closed, milliseconds. */
+  at: number;
+  evidence: Record<CheckName, number>;
+}
+
+export interface Judgement {
+  verdict: Verdict;
+  reason: string;
+  /** End of the bucket at which a promote or rollback was reached; null otherwise. */
+  decidedAt: number | null;
+  /** Labels of the canary still to be expected before a verdict; absent when that cannot be told. */
+  labelsNeeded?: number;
+  /** As of now, also after a verdict was reached. */
+  checks: Check[];
+  /** Description only: coverage, and accuracy among the labelled. */
+  labels: { baseline: LabelSummary; canary: LabelSummary };
+  timeline: TimelinePoint[];
+}
+
+type Decision = { verdict: 'promote' | 'rollback'; reason: string; at: number };
+
+export function judgeCanary(input: JudgementInput): Judgement {
+  const { bucketSeconds, ageEdgesSeconds } = input.policy;
+  const evidence = new Evidence(input.policy, onsetsOf({ ...input, bucketSeconds }));
+  const timeline: TimelinePoint[] = [];
+  let decision: Decision | null = null;
+  for (const [at, blocks] of polls(
+    closedBlocks(input.rows, { ...input, bucketSeconds, ageEdgesSeconds }),
+    input,
+  )) {
+    for (const block of blocks) evidence.add(block);
+    evidence.settle(at);
+    decision ??= decide(evidence, input, at);
+    timeline.push({ at, evidence: evidence.values() });
+  }
+  return {
+    ...conclude(evidence, input, decision),
+    checks: evidence.checks(),
+    labels: { baseline: evidence.labels.summary('baseline'), canary: evidence.labels.summary('canary') },
+    timeline,
+  };
+}
+
+/** Closed blocks by the end of the bucket at which they are first seen. */
+function polls(blocks: readonly Block[], { policy, asOf }: JudgementInput): Map<number, Block[]> {
+  const width = policy.bucketSeconds * 1000;
+  const byEnd = new Map<number, Block[]>();
+  for (const block of blocks) {
+    const at = Math.ceil(block.closesAt / width) * width;
+    if (at > asOf) continue;
+    const seen = byEnd.get(at);
+    if (seen === undefined) byEnd.set(at, [block]);
+    else seen.push(block);
+  }
+  return byEnd;
+}
+
+const BARS: readonly CheckName[] = ['wrong-up', 'right-lower', 'sample-ratio', 'errors-up', 'slow-up'];
+
+function decide(evidence: Evidence, input: JudgementInput, at: number): Decision | null {
+  if (isWorse(evidence) || evidence.has('errors-up') || evidence.has('slow-up')) {
+    return { verdict: 'rollback', reason: rollbackReason(sceneOf(evidence, input)), at };
+  }
+  const isBarred = BARS.some((name) => evidence.has(name));
+  const isShown = neededToPromote(evidence).every((name) => evidence.has(name) || evidence.isWaived(name));
+  if (isBarred || !isShown) return null;
+  return { verdict: 'promote', reason: promoteReason(sceneOf(evidence, input)), at };
+}
+
+/** More corrections, and not just because users label more of everything. */
+function isWorse(evidence: Evidence): boolean {
+  return NEEDED_TO_ROLL_BACK.every((name) => evidence.has(name) || evidence.isWaived(name));
+}
+
+const NEEDED_TO_ROLL_BACK: readonly CheckName[] = ['wrong-up', 'right-not-higher'];
+
+/** Fewer corrections may mean better answers or lazier users: then as many confirmations must be shown. */
+function neededToPromote(evidence: Evidence): CheckName[] {
+  return ['wrong-within', evidence.has('wrong-lower') ? 'right-held' : 'right-within'];
+}
+
+function conclude(
+  evidence: Evidence,
+  input: JudgementInput,
+  decision: Decision | null,
+): Pick<Judgement, 'verdict' | 'reason' | 'decidedAt' | 'labelsNeeded'> {
+  const scene = sceneOf(evidence, input);
+  if (decision?.verdict === 'rollback') return decided(decision);
+  if (input.lagSeconds > input.policy.maxLagSeconds) {
+    return { verdict: 'insufficient', reason: staleReason(input.lagSeconds, scene), decidedAt: null };
+  }
+  if (decision !== null) return decided(decision);
+  if (evidence.labels.labels('baseline') === 0 || evidence.labels.labels('canary') === 0) {
+    const reason = insufficientReason(input.startedAt, input.asOf, scene);
+    return { verdict: 'insufficient', reason, decidedAt: null };
+  }
+  const needed = labelsNeeded(evidence);
+  return {
+    verdict: 'hold',
+    reason: holdReason(scene, needed),
+    decidedAt: null,
+    ...(needed === null ? {} : { labelsNeeded: needed }),
+  };
+}
+
+function decided({ verdict, reason, at }: Decision): Pick<Judgement, 'verdict' | 'reason' | 'decidedAt'> {
+  return { verdict, reason, decidedAt: at };
+}
+
+/** The nearer of the verdicts that are not barred, each at its slowest check. */
+function labelsNeeded(evidence: Evidence): number | null {
+  const roads: (readonly CheckName[])[] = [NEEDED_TO_ROLL_BACK];
+  if (!BARS.some((name) => evidence.has(name))) roads.push(neededToPromote(evidence));
+  const lengths = roads.map((road) =>
+    Math.max(...road.map((name) => evidence.labelsNeeded(name) ?? Infinity)),
+  );
+  const nearest = Math.min(...lengths);
+  return Number.isFinite(nearest) ? nearest : null;
+}
+
+function sceneOf(evidence: Evidence, { baseline, canary, policy }: JudgementInput): Scene {
+  return {
+    baseline,
+    canary,
+    policy,
+    checks: evidence.checks(),
+    confirmationsWaived: evidence.labels.areConfirmationsWaived(policy.confirmations),
+  };
+}
