@@ -32,7 +32,7 @@ export interface Reconciliation {
   inventory: EventInventory;
 }
 
-export interface Progress {
+export interface RebuildProgress {
   stage: 'reading the store' | 'filling in' | 'deriving' | 'swapping';
   /** Events so far in this stage. */
   events: number;
@@ -43,7 +43,7 @@ export interface RebuildOptions {
   warehouse: Warehouse;
   /** Compare every event with the store, not only their number, and fill in what differs. */
   fromStore?: boolean;
-  onProgress?: (progress: Progress) => void;
+  onProgress?: (progress: RebuildProgress) => void;
 }
 
 export interface RebuildResult {
@@ -68,7 +68,7 @@ export interface Verification {
 export async function reconcile(
   store: EventStore,
   warehouse: Warehouse,
-  onProgress?: (progress: Progress) => void,
+  onProgress?: (progress: RebuildProgress) => void,
 ): Promise<Reconciliation> {
   const inventory = await warehouse.eventInventory();
   const found = new EventBuckets();
@@ -101,10 +101,13 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildResult> {
     await refill(store, warehouse, reconciliation, onProgress);
   }
   onProgress?.({ stage: 'deriving', events: 0 });
-  const generation = await warehouse.deriveGeneration();
+  const generation = await oneAtATime(warehouse, async () => {
+    const derived = await warehouse.deriveGeneration();
+    onProgress?.({ stage: 'swapping', events: 0 });
+    await warehouse.swapGeneration();
+    return derived;
+  });
   differences.push(...generation.differences.map(derivedDifference));
-  onProgress?.({ stage: 'swapping', events: 0 });
-  await warehouse.swapGeneration();
   const { events } = await warehouse.head();
   return {
     tookMs: Math.round(performance.now() - started),
@@ -117,7 +120,7 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildResult> {
 export async function verify(
   store: EventStore,
   warehouse: Warehouse,
-  onProgress?: (progress: Progress) => void,
+  onProgress?: (progress: RebuildProgress) => void,
 ): Promise<Verification> {
   const { storeEvents, warehouseEvents, differences, inventory } = await reconcile(
     store,
@@ -125,11 +128,26 @@ export async function verify(
     onProgress,
   );
   onProgress?.({ stage: 'deriving', events: 0 });
-  const generation = await warehouse.deriveGeneration();
-  await warehouse.discardGeneration();
+  const generation = await oneAtATime(warehouse, async () => {
+    const derived = await warehouse.deriveGeneration();
+    await warehouse.discardGeneration();
+    return derived;
+  });
   const all = [...differences, ...generation.differences.map(derivedDifference)];
   const pending = await store.countAfter(inventory.checkpoint);
   return { equal: all.length === 0, storeEvents, warehouseEvents, pending, differences: all };
+}
+
+const generations = new WeakMap<Warehouse, Promise<unknown>>();
+
+/** A warehouse has room for one new generation: a verification waits for a rebuild, and the other way round. */
+function oneAtATime<T>(warehouse: Warehouse, work: () => Promise<T>): Promise<T> {
+  const result = (generations.get(warehouse) ?? Promise.resolve()).then(work);
+  generations.set(
+    warehouse,
+    result.catch(() => undefined),
+  );
+  return result;
 }
 
 /** A cheap look before a long one. Says no when appends came in between and nothing can be said. */
@@ -146,7 +164,7 @@ async function refill(
   store: EventStore,
   warehouse: Warehouse,
   { differences, inventory }: Reconciliation,
-  onProgress?: (progress: Progress) => void,
+  onProgress?: (progress: RebuildProgress) => void,
 ): Promise<void> {
   if (differences.length === 0) return;
   const hours = new Set(differences.map(({ hour }) => hour));
