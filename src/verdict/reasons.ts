@@ -134,8 +134,8 @@ function times(scene: Scene, name: CheckName): string {
 }
 
 function has(scene: Scene, name: CheckName): boolean {
-  const { status, reachedAt } = find(scene, name);
-  return reachedAt !== null && status !== 'waived';
+  const { status, evidence, threshold } = find(scene, name);
+  return evidence >= threshold && status !== 'waived';
 }
 
 function find(scene: Scene, name: CheckName): Check {

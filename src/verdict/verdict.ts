@@ -67,7 +67,7 @@ export function judgeCanary(input: JudgementInput): Judgement {
     input,
   )) {
     for (const block of blocks) evidence.add(block);
-    evidence.settle(at);
+    evidence.settle();
     decision ??= decide(evidence, input, at);
     timeline.push({ at, evidence: evidence.values() });
   }
