@@ -147,21 +147,21 @@ export class Evidence {
     );
   }
 
+  value(name: CheckName): number {
+    return Math.min(Math.exp(this.logEvidence(name)), EVIDENCE_CAP);
+  }
+
   /** E of every check, for a chart. */
   values(): Record<CheckName, number> {
-    const entries = CHECK_NAMES.map((name) => [
-      name,
-      Math.min(Math.exp(this.logEvidence(name)), EVIDENCE_CAP),
-    ]);
+    const entries = CHECK_NAMES.map((name) => [name, this.value(name)]);
     return Object.fromEntries(entries) as Record<CheckName, number>;
   }
 
   checks(): Check[] {
-    const values = this.values();
     return CHECK_NAMES.map((name) => ({
       name,
       status: this.statusOf(name),
-      evidence: values[name],
+      evidence: this.value(name),
       threshold: 1 / this.policy.alpha[name],
       ...this.comparison(name),
     }));
