@@ -102,9 +102,10 @@ function rootThroughOrigin(slope: number, b: number, c: number, nB: number, nC: 
 export function rootByNewton(claim: Claim, b: number, c: number, nB: number, nC: number): number {
   const { slope, offset } = claim;
   const meets = (c - offset) / slope;
-  let low = Math.min(b, meets);
-  let high = Math.max(b, meets);
-  let th = (nB * b + nC * meets) / (nB + nC);
+  // Where the line reaches c only outside of [0, 1], the derivative still changes its sign before the end.
+  let low = Math.max(0, Math.min(b, meets));
+  let high = Math.min(1, Math.max(b, meets));
+  let th = (nB * b + nC * Math.min(Math.max(meets, low), high)) / (nB + nC);
   for (let i = 0; i < 100; i++) {
     const q = offset + slope * th;
     const varB = th * (1 - th);
