@@ -159,21 +159,15 @@ function liveOneUser(
   row: BucketRow,
   random: () => number,
 ): void {
+  const fates: (Fate | null)[] = [fateOf(arm, progress, random)];
+  const shared = world.correlation > 0 && random() < world.correlation;
+  for (let k = 1; k < world.predictionsPerUser; k++) {
+    fates.push(shared ? fates[0]! : fateOf(arm, progress, random));
+  }
   row.newcomers++;
-  const fates: (Fate | null)[] = [];
-  const shared = random() < world.correlation;
-  for (let k = 0; k < world.predictionsPerUser; k++) {
-    fates.push(shared && k > 0 ? fates[0]! : fateOf(arm, progress, random));
-    row.predictions++;
-  }
-  const subjects = world.countsPredictions ? fates.map((fate) => [fate]) : [fates];
-  for (const subject of subjects) {
-    countSubject(row, subject);
-    row.subjects++;
-    row.timedSubjects++;
-    if (arm.errors > 0 && random() < arm.errors) row.errors++;
-    if (arm.slow > 0 && random() < arm.slow) row.slow++;
-  }
+  row.predictions += fates.length;
+  if (world.countsPredictions) for (const fate of fates) countSubject(row, [fate], arm, random);
+  else countSubject(row, fates, arm, random);
 }
 
 function fateOf(arm: ArmWorld, progress: number, random: () => number): Fate | null {
@@ -192,7 +186,16 @@ function binOf(ageSeconds: number): number | null {
 }
 
 /** Adds one subject's means to every cell in which some of its predictions were still at risk. */
-function countSubject(row: BucketRow, fates: readonly (Fate | null)[]): void {
+function countSubject(
+  row: BucketRow,
+  fates: readonly (Fate | null)[],
+  arm: ArmWorld,
+  random: () => number,
+): void {
+  row.subjects++;
+  row.timedSubjects++;
+  if (arm.errors > 0 && random() < arm.errors) row.errors++;
+  if (arm.slow > 0 && random() < arm.slow) row.slow++;
   let atRisk = fates.length;
   for (let bin = 0; bin + 1 < EDGES.length && atRisk > 0; bin++) {
     let right = 0;

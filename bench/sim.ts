@@ -26,13 +26,15 @@ function run(scenario: Scenario, runs: number, seed: number): Result {
     const bucket = bucketOf(judgement);
     if (bucket !== null && judgement.verdict === 'rollback') result.rollback.push(bucket);
     if (bucket !== null && judgement.verdict === 'promote') result.promote.push(bucket);
-    progress(`${scenario.name}: ${i + 1}/${runs}`);
+    progress(`${scenario.name}: ${i + 1}/${runs}`, i + 1 === runs);
   }
   return result;
 }
 
-function progress(text: string): void {
+/** One line that moves on a terminal; elsewhere one line a scenario. */
+function progress(text: string, isLast = false): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+  else if (isLast) console.error(text);
 }
 
 /** 95 % interval of a share (Wilson 1927). */
