@@ -1,19 +1,16 @@
-/**
- * The rebuilds and verifications of this process: one at a time, since both derive a generation beside the one
- * in use. A rebuild is known by its id until the process ends.
- */
+/** The rebuilds of this process: one at a time, each known by its id until the process ends. */
 import { v7 as uuidv7 } from 'uuid';
 import { Problem } from '../problem.js';
 import type { EventStore } from '../store/event-store.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
-import { type Progress, rebuild, type RebuildResult, type Verification, verify } from './rebuild.js';
+import { rebuild, type RebuildProgress, type RebuildResult } from './rebuild.js';
 
 export interface RebuildState {
   id: string;
   status: 'running' | 'done' | 'failed';
   startedAt: string;
   fromStore: boolean;
-  progress: Progress | null;
+  progress: RebuildProgress | null;
   result: RebuildResult | null;
   error: string | null;
 }
@@ -24,7 +21,7 @@ const REMEMBERED = 100;
 export class Rebuilds {
   private readonly states = new Map<string, RebuildState>();
   private running: RebuildState | null = null;
-  private work: Promise<unknown> = Promise.resolve();
+  private done: Promise<void> = Promise.resolve();
   private last: { at: string; tookMs: number; counts: Record<string, number> } | null = null;
 
   constructor(
@@ -46,13 +43,8 @@ export class Rebuilds {
     };
     this.remember(state);
     this.running = state;
-    void this.alone(() => this.run(state)).finally(() => (this.running = null));
+    this.done = this.run(state).finally(() => (this.running = null));
     return state;
-  }
-
-  /** Compares store and warehouse, after whatever is under way. */
-  verify(): Promise<Verification> {
-    return this.alone(() => verify(this.store, this.warehouse));
   }
 
   /** @throws Problem unknown-rebuild */
@@ -68,7 +60,7 @@ export class Rebuilds {
 
   /** Resolves when nothing runs any more. */
   async settled(): Promise<void> {
-    await this.work;
+    await this.done;
   }
 
   private async run(state: RebuildState): Promise<void> {
@@ -86,12 +78,6 @@ export class Rebuilds {
       state.status = 'failed';
       state.error = error instanceof Error ? error.message : String(error);
     }
-  }
-
-  private alone<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.work.then(task);
-    this.work = result.catch(() => {});
-    return result;
   }
 
   private remember(state: RebuildState): void {

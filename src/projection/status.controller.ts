@@ -7,6 +7,7 @@ import { Route } from '../http/route.js';
 import { EVENT_STORE, type EventStore } from '../store/event-store.js';
 import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
 import { Projector } from './projector.js';
+import { verify } from './rebuild.js';
 import { Rebuilds, type RebuildState } from './rebuilds.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
@@ -68,7 +69,7 @@ export class StatusController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Compare the store with the warehouse, counts and checksums' })
   verify(): Promise<object> {
-    return this.rebuilds.verify();
+    return verify(this.store, this.warehouse);
   }
 
   @Get('healthz')
