@@ -1,0 +1,64 @@
+/** Accuracy and coverage by version, for people. */
+import { table } from '../health-text.js';
+import { count } from './progress.js';
+import type { Truth } from './replay.js';
+
+/** What is read of the answer to GET /v1/predictors/{predictor}/quality. */
+export interface QualityAnswer {
+  series: {
+    version: string;
+    total: {
+      predictions: number;
+      labelled: number;
+      coverage: number | null;
+      accuracy: number | null;
+      accuracyInterval: [number, number] | null;
+      accuracyAt5: number | null;
+      latencyMs: { p50: number | null };
+    };
+  }[];
+}
+
+const HEADER = [
+  'version',
+  'learnt from',
+  'predictions',
+  'labelled',
+  'coverage',
+  'accuracy of the labelled',
+  '95 % interval',
+  'in first 5',
+  'median ms',
+  'in truth',
+];
+
+/**
+ * @param learns what each version has learnt from
+ * @param truth how often it was right, labelled or not
+ */
+export function qualityText(
+  { series }: QualityAnswer,
+  learns: (version: string) => string,
+  truth: ReadonlyMap<string, Truth>,
+): string {
+  const rows = series.map(({ version, total }) => {
+    const known = truth.get(version);
+    return [
+      version,
+      learns(version),
+      count(total.predictions),
+      count(total.labelled),
+      percent(total.coverage),
+      percent(total.accuracy),
+      total.accuracyInterval?.map(percent).join(' to ') ?? '-',
+      percent(total.accuracyAt5),
+      total.latencyMs.p50?.toFixed(2) ?? '-',
+      percent(known === undefined ? null : known.right / known.asked),
+    ];
+  });
+  return table([HEADER, ...rows]).join('\n');
+}
+
+function percent(share: number | null): string {
+  return share === null ? '-' : `${(share * 100).toFixed(1)} %`;
+}
