@@ -12,6 +12,8 @@ import { join } from 'node:path';
 import type { StoredEvent } from '#assay/event/envelope.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { DEFAULT_POLICY } from '#assay/event/policy.js';
+import { readSeries } from '#assay/quality/questions.js';
+import { readBuckets } from '#assay/verdict/cells.js';
 import { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
 import type { Warehouse } from '#assay/warehouse/warehouse.js';
 
@@ -104,13 +106,16 @@ async function main(): Promise<void> {
   const given = process.argv[3];
   const folder = given ?? mkdtempSync(join(tmpdir(), 'assay-bench-'));
   const path = join(folder, 'warehouse.duckdb');
-  if (given !== undefined && existsSync(path)) throw new Error(`${path} is there already: name an empty folder`);
+  if (given !== undefined && existsSync(path))
+    throw new Error(`${path} is there already: name an empty folder`);
   const warehouse = await DuckDbWarehouse.open(path, PROJECTION);
   try {
     const started = performance.now();
     const events = await fill(warehouse, predictions);
     const seconds = (performance.now() - started) / 1000;
-    console.log(`append and seal ${events} events: ${seconds.toFixed(1)} s, ${Math.round(events / seconds)} events/s`);
+    console.log(
+      `append and seal ${events} events: ${seconds.toFixed(1)} s, ${Math.round(events / seconds)} events/s`,
+    );
     const { rows, differences } = await timed('derive a generation, compare with the sealed one', () =>
       warehouse.deriveGeneration(),
     );
@@ -121,9 +126,26 @@ async function main(): Promise<void> {
       warehouse.query((sql) => `SELECT * FROM ${sql.table('accuracy_hourly')}`),
     );
     await timed('prediction_outcomes, counted', () =>
-      warehouse.query((sql) => `SELECT outcome, COUNT(*) AS n FROM ${sql.table('prediction_outcomes')} GROUP BY 1`),
+      warehouse.query(
+        (sql) => `SELECT outcome, COUNT(*) AS n FROM ${sql.table('prediction_outcomes')} GROUP BY 1`,
+      ),
     );
-    void DEFAULT_POLICY;
+    const canary = { predictor: 'naics', baseline: 'v7', canary: 'v8', policy: DEFAULT_POLICY };
+    const buckets = await timed("a canary's buckets, 3 days", () =>
+      readBuckets(warehouse, { ...canary, startedAt: START_MS }),
+    );
+    console.log(`${buckets.length} rows`);
+    await timed("a canary's buckets, last day", () =>
+      readBuckets(warehouse, { ...canary, startedAt: START_MS + (SPAN_MS * 2) / 3 }),
+    );
+    await timed('quality series by hour, last day', () =>
+      readSeries(warehouse, {
+        predictor: 'naics',
+        from: START_MS + (SPAN_MS * 2) / 3,
+        to: START_MS + SPAN_MS,
+        interval: 'hour',
+      }),
+    );
   } finally {
     await warehouse.close();
     for (const name of readdirSync(folder)) {

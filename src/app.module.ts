@@ -126,8 +126,7 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         },
         {
           provide: Rebuilds,
-          inject: [Projector],
-          useFactory: (projector: Projector) => new Rebuilds(store, warehouse, projector),
+          useFactory: () => new Rebuilds(store, warehouse),
         },
         {
           provide: Judge,

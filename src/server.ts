@@ -77,6 +77,7 @@ async function createApplication(
         json: !process.stdout.isTTY,
       }),
       forceCloseConnections: true,
+      bodyParser: false,
     },
   );
   acceptEvents(app);
@@ -98,7 +99,6 @@ function acceptEvents(app: NestFastifyApplication): void {
   // Clients that name a media type on every request send it with an empty body too.
   const parseOrNone: BodyParser = (request, body, done) =>
     body === '' ? done(null) : parse(request, body, done);
-  server.removeContentTypeParser('application/json');
   for (const type of [
     'application/json',
     'application/cloudevents-batch+json',

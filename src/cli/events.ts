@@ -56,7 +56,7 @@ async function exportEvents(
     const query: URLSearchParams = new URLSearchParams({ limit: String(PAGE) });
     if (after !== null) query.set('after', after);
     if (predictor !== undefined) query.set('predictor', predictor);
-    const page: Page = await client.get<Page>(`/v1/events?${query}`);
+    const page: Page = await client.get<Page>(`/v1/events?${query.toString()}`);
     for (const event of page.events) {
       if (!out.write(`${JSON.stringify(event)}\n`)) await once(out, 'drain');
     }

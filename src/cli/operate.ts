@@ -16,7 +16,7 @@ interface StatusAnswer {
 interface RebuildAnswer {
   id: string;
   status: 'running' | 'done' | 'failed';
-  progress: { stage: string; done: number; total: number } | null;
+  progress: { stage: string; events: number } | null;
   result: { tookMs: number; counts: Record<string, number>; differences: unknown[] } | null;
   error: string | null;
 }
@@ -25,6 +25,7 @@ interface VerifyAnswer {
   equal: boolean;
   storeEvents: number;
   warehouseEvents: number;
+  pending: number;
   differences: unknown[];
 }
 
@@ -101,8 +102,8 @@ async function rebuildAndWait(client: ServiceClient, fromStore: boolean): Promis
   return 0;
 }
 
-function progressText({ stage, done, total }: NonNullable<RebuildAnswer['progress']>): string {
-  return total > 0 ? `${stage} ${Math.floor((done / total) * 100)} %` : stage;
+function progressText({ stage, events }: NonNullable<RebuildAnswer['progress']>): string {
+  return events > 0 ? `${stage}: ${events.toLocaleString('en')} events` : stage;
 }
 
 export function verifyCommand(): Command {
@@ -120,8 +121,8 @@ export function verifyCommand(): Command {
     );
 }
 
-function verifyText({ equal, storeEvents, warehouseEvents, differences }: VerifyAnswer): string {
-  const counts = `${storeEvents.toLocaleString('en')} events in the store, ${warehouseEvents.toLocaleString('en')} in the warehouse`;
+function verifyText({ equal, storeEvents, warehouseEvents, pending, differences }: VerifyAnswer): string {
+  const counts = `${storeEvents.toLocaleString('en')} events in the store, ${warehouseEvents.toLocaleString('en')} in the warehouse${pending > 0 ? `, ${pending} more on their way` : ''}`;
   if (equal) return `Equal: ${counts}.`;
   const listing = differences.map((difference) => `  ${JSON.stringify(difference)}`);
   return [`Different: ${counts}.`, ...listing, 'Put it right with `assay rebuild --from-store`.'].join('\n');

@@ -44,12 +44,8 @@ export function problemOf(thrown: unknown, request: FastifyRequest): Problem {
   if (error instanceof WarehouseUnavailable)
     return new Problem('warehouse-unavailable', error.message, retry);
   if (error.validation !== undefined) return invalidFields(error.validation, error.validationContext);
-  if (error.code?.startsWith('FST_ERR_CTP') === true) return bodyProblem(error, request);
-  if (error instanceof HttpException) return fromNest(error, request);
-  // Whatever else the HTTP server or its parser blames on the request.
-  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
-    return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
-  }
+  const status = error instanceof HttpException ? error.getStatus() : error.statusCode;
+  if (status !== undefined && status >= 400 && status < 500) return refusedRequest(status, error, request);
   return new Problem(
     'internal-error',
     'The service has logged what happened. Try again; if it stays, see its log.',
@@ -62,32 +58,25 @@ function invalidFields(errors: ErrorObject[], context: string | undefined): Prob
   return invalidRequest(fields.map(({ pointer, detail }) => ({ pointer: `?${pointer.slice(1)}`, detail })));
 }
 
-function bodyProblem(error: ServerError, request: FastifyRequest): Problem {
-  switch (error.code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+/** What the HTTP server or its parser blames on the request. */
+function refusedRequest(status: number, { message }: Error, request: FastifyRequest): Problem {
+  switch (status) {
+    case 404:
+      return new Problem(
+        'not-found',
+        `There is no ${request.method} ${request.url.split('?', 1)[0]}. See /docs.`,
+      );
+    case 413:
       return new Problem(
         'too-large',
         'The body is larger than 1 MiB. Send less, or events as application/x-ndjson.',
       );
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+    case 415:
       return new Problem(
         'unsupported-media-type',
         `"${request.headers['content-type'] ?? ''}" is not understood here. Send application/json; for events also application/cloudevents-batch+json or application/x-ndjson.`,
       );
     default:
-      return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
+      return new Problem('malformed-json', `${message}. Send a JSON document.`);
   }
-}
-
-function fromNest(error: HttpException, request: FastifyRequest): Problem {
-  const status = error.getStatus();
-  if (status === 404) {
-    return new Problem(
-      'not-found',
-      `There is no ${request.method} ${request.url.split('?', 1)[0]}. See /docs.`,
-    );
-  }
-  if (status >= 400 && status < 500)
-    return new Problem('malformed-json', `${error.message}. Send a JSON document.`);
-  return new Problem('internal-error', error.message);
 }

@@ -127,7 +127,7 @@ function patternDetail(pattern: string): string {
   if (pattern.startsWith('^\\d{4}-')) return 'must be a time as in RFC 3339, such as 2026-01-31T13:45:00Z';
   if (pattern.startsWith('^[A-Za-z0-9]'))
     return 'must be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit';
-  if (pattern.includes('\\u0000')) return 'must be 1 to 256 printable characters';
+  if (pattern.includes('\\P{Cc}')) return 'must be 1 to 256 printable characters';
   if (pattern.startsWith('^https?')) return 'must be an http or https address';
   return `must match ${pattern}`;
 }

@@ -8,7 +8,7 @@ import * as predictor from '../event/predictor.js';
 import type { FieldError } from '../problem.js';
 import { CLOCK_SKEW_MS } from './correct.command.js';
 import { canaryError, splitError } from './predictor-rules.js';
-import * as requests from './requests.dto.js';
+import * as shapes from './events.dto.js';
 import { storableError, wellFormed } from './storable.js';
 import { Subjects } from './subjects.js';
 import { type Validator, validatorOf } from '../http/validation.js';
@@ -26,18 +26,18 @@ export interface RejectedEvent {
   detail: string;
 }
 
-const ENVELOPE = validatorOf(requests.CloudEventRequest);
+const ENVELOPE = validatorOf(shapes.CloudEventRequest);
 
 const DATA: Record<string, Validator> = {
-  [prediction.PREDICTION_RECORDED]: validatorOf(requests.PredictionRecordedData),
-  [prediction.PREDICTION_FAILED]: validatorOf(requests.PredictionFailedData),
-  [prediction.PREDICTION_CORRECTED]: validatorOf(requests.PredictionCorrectedData),
-  [prediction.CORRECTION_RETRACTED]: validatorOf(requests.CorrectionRetractedData),
-  [predictor.PREDICTOR_DEPLOYED]: validatorOf(requests.PredictorDeployedData),
-  [predictor.TRAFFIC_SPLIT]: validatorOf(requests.TrafficSplitData),
-  [predictor.CANARY_STARTED]: validatorOf(requests.CanaryStartedData),
-  [predictor.PROMOTED]: validatorOf(requests.CanaryEndedData),
-  [predictor.ROLLED_BACK]: validatorOf(requests.CanaryEndedData),
+  [prediction.PREDICTION_RECORDED]: validatorOf(shapes.PredictionRecordedData),
+  [prediction.PREDICTION_FAILED]: validatorOf(shapes.PredictionFailedData),
+  [prediction.PREDICTION_CORRECTED]: validatorOf(shapes.PredictionCorrectedData),
+  [prediction.CORRECTION_RETRACTED]: validatorOf(shapes.CorrectionRetractedData),
+  [predictor.PREDICTOR_DEPLOYED]: validatorOf(shapes.PredictorDeployedData),
+  [predictor.TRAFFIC_SPLIT]: validatorOf(shapes.TrafficSplitData),
+  [predictor.CANARY_STARTED]: validatorOf(shapes.CanaryStartedData),
+  [predictor.PROMOTED]: validatorOf(shapes.CanaryEndedData),
+  [predictor.ROLLED_BACK]: validatorOf(shapes.CanaryEndedData),
 };
 
 const OURS = new Set([predictor.CANARY_JUDGED, 'assay.subject.erased']);
@@ -60,7 +60,7 @@ export class CloudEventReader {
     if (value === undefined) return { index, id, detail: 'is not JSON' };
     const envelope = ENVELOPE.errorsOf(value);
     if (envelope.length > 0) return rejected(envelope);
-    const event = value as requests.CloudEventRequest;
+    const event = value as shapes.CloudEventRequest;
     const validator = Object.hasOwn(DATA, event.type) ? DATA[event.type] : undefined;
     if (validator === undefined) return rejected([{ pointer: '/type', detail: typeDetail(event.type) }]);
     const errors = [...validator.errorsOf(event.data, '/data'), ...this.ruleErrors(event, now)];
@@ -68,7 +68,7 @@ export class CloudEventReader {
     return { index, ...this.toEvent(event) };
   }
 
-  private ruleErrors(event: requests.CloudEventRequest, now: number): FieldError[] {
+  private ruleErrors(event: shapes.CloudEventRequest, now: number): FieldError[] {
     const errors: FieldError[] = [];
     const time = Date.parse(event.time);
     if (Number.isNaN(time)) errors.push({ pointer: '/time', detail: 'is not a time that exists' });
@@ -82,12 +82,12 @@ export class CloudEventReader {
     return errors;
   }
 
-  private predictorError({ type, data }: requests.CloudEventRequest): FieldError | null {
+  private predictorError({ type, data }: shapes.CloudEventRequest): FieldError | null {
     if (type === predictor.TRAFFIC_SPLIT && isObject(data.split)) {
       return splitError(data.split as predictor.Split, '/data/split');
     }
     if (type !== predictor.CANARY_STARTED) return null;
-    const { baseline, canary, policy, ramp } = data as unknown as requests.CanaryStartedData;
+    const { baseline, canary, policy, ramp } = data as unknown as shapes.CanaryStartedData;
     const terms = { baseline, canary, policy: completePolicy(policy, this.configuration.policy), ramp };
     if (!Array.isArray(terms.policy.ageEdgesSeconds)) return null;
     const error = canaryError(terms, '/data');
@@ -97,7 +97,7 @@ export class CloudEventReader {
       : { pointer: '/data/canary', detail: 'is the baseline itself' };
   }
 
-  private toEvent({ id, type, time, data }: requests.CloudEventRequest): { stream: string; event: NewEvent } {
+  private toEvent({ id, type, time, data }: shapes.CloudEventRequest): { stream: string; event: NewEvent } {
     const occurredAt = Date.parse(time);
     const clean = wellFormed(this.completed(id, type, data));
     if (type.startsWith('assay.predictor.')) {
@@ -125,7 +125,7 @@ export class CloudEventReader {
         return { predictionId, correctionId: id, ...said };
       }
       case predictor.CANARY_STARTED: {
-        const given = (data as unknown as requests.CanaryStartedData).policy;
+        const given = (data as unknown as shapes.CanaryStartedData).policy;
         return { ...data, policy: completePolicy(given, this.configuration.policy) };
       }
       default:

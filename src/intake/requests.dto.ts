@@ -9,11 +9,9 @@ import {
   ArrayMinSize,
   Equals,
   IsArray,
-  IsBoolean,
   IsDefined,
   IsIn,
   IsInt,
-  IsNotEmpty,
   IsNumber,
   IsObject,
   IsString,
@@ -27,28 +25,27 @@ import {
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
 import type { Confirmations } from '../event/policy.js';
-import type { FailureKind } from '../event/prediction.js';
 import type { Split } from '../event/predictor.js';
 
 /** Longest label, subject, actor and id, in characters. */
-const NAME_LENGTH = 256;
+export const NAME_LENGTH = 256;
 /** Most candidates one prediction may have. */
 export const CANDIDATES_LIMIT = 100;
 
 /** Names of predictors and versions: they appear in addresses. */
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Ids given by callers: anything printable. */
-const ID_PATTERN = /^[^\u0000-\u001f\u007f]{1,256}$/;
+export const ID_PATTERN = /^\P{Cc}{1,256}$/u;
 /** RFC 3339, section 5.6, with an offset. */
-const TIME_PATTERN =
+export const TIME_PATTERN =
   /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
-const TIME_MESSAGE = { message: 'must be a time as in RFC 3339, such as 2026-01-31T13:45:00Z' };
-const NAME_MESSAGE = {
+export const TIME_MESSAGE = { message: 'must be a time as in RFC 3339, such as 2026-01-31T13:45:00Z' };
+export const NAME_MESSAGE = {
   message: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit',
 };
 
 /** May be left out; null is not the same as left out. */
-const Optional = () => ValidateIf((_, value) => value !== undefined);
+export const Optional = () => ValidateIf((_, value) => value !== undefined);
 
 export class PredictRequest {
   /** What the predictor is asked: any JSON but null, nested at most 100 deep. */
@@ -221,11 +218,11 @@ export class RecordedBackend {
 /** Adding a backend: its class here, its line in this list, and one in serving/backends.ts. */
 export const BACKEND_REQUESTS = [HttpBackend, ConstantBackend, RecordedBackend] as const;
 
-class BackendKind {
+export class BackendKind {
   kind!: string;
 }
 
-const BACKEND_TYPE = {
+export const BACKEND_TYPE = {
   discriminator: {
     property: 'kind',
     subTypes: [
@@ -237,7 +234,7 @@ const BACKEND_TYPE = {
   keepDiscriminatorProperty: true,
 };
 
-const BACKEND_SCHEMA = (_: unknown, options: { refPointerPrefix?: string }) =>
+export const BACKEND_SCHEMA = (_: unknown, options: { refPointerPrefix?: string }) =>
   ({
     type: 'object',
     required: ['kind'],
@@ -320,8 +317,6 @@ export class PolicyRequest {
   alpha?: AlphaRequest;
 }
 
-const RAMP = { items: { type: 'number', exclusiveMinimum: 0, maximum: 1 } } as never;
-
 export class CanaryRequest {
   /** What is missing is taken from the operator's policy (ASSAY_POLICY) or the defaults. */
   @Optional()
@@ -366,7 +361,7 @@ export class DeployRequest {
   canary?: CanaryRequest;
 }
 
-const SPLIT_SCHEMA = {
+export const SPLIT_SCHEMA = {
   minProperties: 1,
   maxProperties: 20,
   additionalProperties: { type: 'number', minimum: 0, maximum: 1 },
@@ -381,170 +376,6 @@ export class TrafficRequest {
 
 export class EndCanaryRequest {
   @IsString()
-  @Matches(NAME_PATTERN, NAME_MESSAGE)
-  version!: string;
-
-  @Optional()
-  @IsString()
-  @MaxLength(4096)
-  reason?: string;
-}
-
-/** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */
-@JSONSchema({ additionalProperties: true })
-export class CloudEventRequest {
-  @Equals('1.0')
-  specversion!: '1.0';
-
-  @IsString()
-  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
-  id!: string;
-
-  @IsString()
-  @IsNotEmpty()
-  @MaxLength(2048)
-  source!: string;
-
-  @IsString()
-  type!: string;
-
-  /** When it happened. */
-  @Matches(TIME_PATTERN, TIME_MESSAGE)
-  time!: string;
-
-  @IsObject()
-  data!: Record<string, unknown>;
-}
-
-class AboutPrediction {
-  @Optional()
-  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
-  predictionId?: string;
-
-  @Matches(NAME_PATTERN, NAME_MESSAGE)
-  predictor!: string;
-
-  @Matches(NAME_PATTERN, NAME_MESSAGE)
-  version!: string;
-
-  @IsDefined()
-  input!: unknown;
-
-  @Optional()
-  @IsString()
-  @MinLength(1)
-  @MaxLength(NAME_LENGTH)
-  subject?: string;
-
-  @Optional()
-  @IsNumber()
-  @Min(0)
-  @Max(86_400_000)
-  latencyMs?: number;
-
-  @Optional()
-  @IsObject()
-  metadata?: Record<string, unknown>;
-
-  @Optional()
-  @IsBoolean()
-  pinned?: boolean;
-}
-
-export class PredictionRecordedData extends AboutPrediction {
-  @IsArray()
-  @ArrayMaxSize(CANDIDATES_LIMIT)
-  @ValidateNested({ each: true })
-  @Type(() => CandidateRequest)
-  candidates!: CandidateRequest[];
-}
-
-export class FailureRequest {
-  @IsIn(['timeout', 'unreachable', 'rejected', 'invalid'])
-  kind!: FailureKind;
-
-  @IsString()
-  @MaxLength(4096)
-  message!: string;
-}
-
-export class PredictionFailedData extends AboutPrediction {
-  @IsDefined()
-  @ValidateNested()
-  @Type(() => FailureRequest)
-  error!: FailureRequest;
-}
-
-@JSONSchema({ oneOf: [{ required: ['rank'] }, { required: ['label'] }, { required: ['none'] }] })
-export class PredictionCorrectedData {
-  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
-  predictionId!: string;
-
-  @Optional()
-  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
-  correctionId?: string;
-
-  @Optional() @IsInt() @Min(0) @Max(CANDIDATES_LIMIT - 1) rank?: number;
-  @Optional() @IsString() @MinLength(1) @MaxLength(NAME_LENGTH) label?: string;
-  @Optional() @Equals(true) none?: true;
-  @Optional() @IsString() @MinLength(1) @MaxLength(NAME_LENGTH) actor?: string;
-  @Optional() @IsString() @MaxLength(4096) comment?: string;
-}
-
-export class CorrectionRetractedData {
-  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
-  predictionId!: string;
-
-  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
-  correctionId!: string;
-
-  @Optional() @IsString() @MinLength(1) @MaxLength(NAME_LENGTH) actor?: string;
-}
-
-class AboutPredictor {
-  @Matches(NAME_PATTERN, NAME_MESSAGE)
-  predictor!: string;
-}
-
-export class PredictorDeployedData extends AboutPredictor {
-  @Matches(NAME_PATTERN, NAME_MESSAGE)
-  version!: string;
-
-  @IsDefined()
-  @ValidateNested()
-  @Type(() => BackendKind, BACKEND_TYPE)
-  @JSONSchema(BACKEND_SCHEMA)
-  backend!: HttpBackend | ConstantBackend | RecordedBackend;
-}
-
-export class TrafficSplitData extends AboutPredictor {
-  @IsObject()
-  @JSONSchema(SPLIT_SCHEMA)
-  split!: Split;
-}
-
-export class CanaryStartedData extends AboutPredictor {
-  @Matches(NAME_PATTERN, NAME_MESSAGE)
-  baseline!: string;
-
-  @Matches(NAME_PATTERN, NAME_MESSAGE)
-  canary!: string;
-
-  @Optional()
-  @ValidateNested()
-  @Type(() => PolicyRequest)
-  policy?: PolicyRequest;
-
-  @Optional()
-  @IsArray()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(20)
-  @IsNumber({}, { each: true })
-  @JSONSchema(RAMP)
-  ramp?: number[];
-}
-
-export class CanaryEndedData extends AboutPredictor {
   @Matches(NAME_PATTERN, NAME_MESSAGE)
   version!: string;
 

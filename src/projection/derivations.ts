@@ -22,21 +22,20 @@ import {
 } from '../event/predictor.js';
 import type { Derivation, EventRange, Statement } from '../warehouse/warehouse.js';
 
-const quoted = (types: readonly string[]) => types.map((type) => `'${type}'`).join(', ');
-
-const ANSWERS = quoted([PREDICTION_RECORDED, PREDICTION_FAILED]);
-const CORRECTIONS = quoted([PREDICTION_CORRECTED, CORRECTION_RETRACTED]);
-const DEPLOYMENTS = quoted([
+const ANSWER_TYPES = [PREDICTION_RECORDED, PREDICTION_FAILED];
+const CORRECTION_TYPES = [PREDICTION_CORRECTED, CORRECTION_RETRACTED];
+const DEPLOYMENT_TYPES = [
   PREDICTOR_DEPLOYED,
   TRAFFIC_SPLIT,
   CANARY_STARTED,
   CANARY_JUDGED,
   PROMOTED,
   ROLLED_BACK,
-]);
+];
 
-/** Types that become rows. */
-export const DERIVED_TYPES = [ANSWERS, CORRECTIONS, DEPLOYMENTS].join(', ');
+const quoted = (types: readonly string[]) => types.map((type) => `'${type}'`).join(', ');
+
+const ANSWERS = quoted(ANSWER_TYPES);
 
 const PREDICTION_ID = `SUBSTR(stream, ${'prediction-'.length + 1})`;
 
@@ -59,6 +58,7 @@ const isFirstAnswer =
 /** The first answer of every stream; later ones say nothing. */
 export const predictions: Derivation = {
   name: 'predictions',
+  types: ANSWER_TYPES,
   dayColumn: 'predicted_at',
   select: (range) => (sql) => {
     const json = sql.json('payload', {
@@ -93,6 +93,7 @@ FROM (
 /** Corrections and their retractions, one row each. */
 export const corrections: Derivation = {
   name: 'corrections',
+  types: CORRECTION_TYPES,
   dayColumn: 'corrected_at',
   select: (range) => (sql) => {
     const json = sql.json('payload', {
@@ -114,7 +115,7 @@ SELECT COALESCE(${sql.text('j', 'correctionId')}, event_id) AS correction_id, ${
 FROM (
   SELECT stream, type, occurred_at, recorded_at, event_id, revision, position, ${json} AS j
   FROM ${sql.table('events')}
-  WHERE type IN (${CORRECTIONS}) AND ${within(range)}
+  WHERE type IN (${quoted(CORRECTION_TYPES)}) AND ${within(range)}
   ${sql.eachOnce('stream, revision', 'position')}
 ) AS e`;
   },
@@ -123,6 +124,7 @@ FROM (
 /** What happened to the versions of predictors. `action` is the event's type without its prefix. */
 export const deployments: Derivation = {
   name: 'deployments',
+  types: DEPLOYMENT_TYPES,
   dayColumn: 'effective_at',
   select: (range) => (sql) => {
     const json = sql.json('payload', {
@@ -142,7 +144,7 @@ SELECT predictor, SUBSTR(type, ${'assay.predictor.'.length + 1}) AS action,
 FROM (
   SELECT type, predictor, occurred_at, recorded_at, event_id, position, ${json} AS j
   FROM ${sql.table('events')}
-  WHERE type IN (${DEPLOYMENTS}) AND ${within(range)}
+  WHERE type IN (${quoted(DEPLOYMENT_TYPES)}) AND ${within(range)}
   ${sql.eachOnce('stream, revision', 'position')}
 ) AS e`;
   },

@@ -31,7 +31,6 @@ export class Projector {
   private stopping = false;
   private wake: () => void = () => {};
   private loop: Promise<void> | null = null;
-  private last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly store: EventStore,
@@ -60,22 +59,11 @@ export class Projector {
     return this.current;
   }
 
-  /** Runs `work` between two steps; afterwards the warehouse's checkpoint is read afresh. */
-  whilePaused<T>(work: () => Promise<T>): Promise<T> {
-    return this.alone(async () => {
-      try {
-        return await work();
-      } finally {
-        this.checkpoint = undefined;
-      }
-    });
-  }
-
   private async run(): Promise<void> {
     while (!this.stopping) {
       this.nudged = false;
       try {
-        const atEnd = await this.alone(() => this.step());
+        const atEnd = await this.step();
         this.failures = 0;
         this.current = { ...this.current, error: null };
         await this.rest(PACE_MS, false);
@@ -113,12 +101,6 @@ export class Projector {
     this.checkpoint = undefined;
     this.current = { ...this.current, error: error instanceof Error ? error.message : String(error) };
     return Math.min(IDLE_MS * 2 ** (this.failures - 1), BACKOFF_LIMIT_MS);
-  }
-
-  private alone<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.last.then(work);
-    this.last = result.catch(() => {});
-    return result;
   }
 
   private async rest(milliseconds: number, untilNudge: boolean): Promise<void> {

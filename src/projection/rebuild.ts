@@ -32,7 +32,7 @@ export interface Reconciliation {
   inventory: EventInventory;
 }
 
-export interface Progress {
+export interface RebuildProgress {
   stage: 'reading the store' | 'filling in' | 'deriving' | 'swapping';
   /** Events so far in this stage. */
   events: number;
@@ -43,7 +43,7 @@ export interface RebuildOptions {
   warehouse: Warehouse;
   /** Compare every event with the store, not only their number, and fill in what differs. */
   fromStore?: boolean;
-  onProgress?: (progress: Progress) => void;
+  onProgress?: (progress: RebuildProgress) => void;
 }
 
 export interface RebuildResult {
@@ -68,7 +68,7 @@ export interface Verification {
 export async function reconcile(
   store: EventStore,
   warehouse: Warehouse,
-  onProgress?: (progress: Progress) => void,
+  onProgress?: (progress: RebuildProgress) => void,
 ): Promise<Reconciliation> {
   const inventory = await warehouse.eventInventory();
   const found = new EventBuckets();
@@ -101,10 +101,13 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildResult> {
     await refill(store, warehouse, reconciliation, onProgress);
   }
   onProgress?.({ stage: 'deriving', events: 0 });
-  const generation = await warehouse.deriveGeneration();
+  const generation = await oneAtATime(warehouse, async () => {
+    const derived = await warehouse.deriveGeneration();
+    onProgress?.({ stage: 'swapping', events: 0 });
+    await warehouse.swapGeneration();
+    return derived;
+  });
   differences.push(...generation.differences.map(derivedDifference));
-  onProgress?.({ stage: 'swapping', events: 0 });
-  await warehouse.swapGeneration();
   const { events } = await warehouse.head();
   return {
     tookMs: Math.round(performance.now() - started),
@@ -117,7 +120,7 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildResult> {
 export async function verify(
   store: EventStore,
   warehouse: Warehouse,
-  onProgress?: (progress: Progress) => void,
+  onProgress?: (progress: RebuildProgress) => void,
 ): Promise<Verification> {
   const { storeEvents, warehouseEvents, differences, inventory } = await reconcile(
     store,
@@ -125,18 +128,35 @@ export async function verify(
     onProgress,
   );
   onProgress?.({ stage: 'deriving', events: 0 });
-  const generation = await warehouse.deriveGeneration();
-  await warehouse.discardGeneration();
+  const generation = await oneAtATime(warehouse, async () => {
+    const derived = await warehouse.deriveGeneration();
+    await warehouse.discardGeneration();
+    return derived;
+  });
   const all = [...differences, ...generation.differences.map(derivedDifference)];
   const pending = await store.countAfter(inventory.checkpoint);
   return { equal: all.length === 0, storeEvents, warehouseEvents, pending, differences: all };
 }
 
-/** A cheap look before a long one. Appends in between make it say no, never wrongly yes. */
+const generations = new WeakMap<Warehouse, Promise<unknown>>();
+
+/** A warehouse has room for one new generation: a verification waits for a rebuild, and the other way round. */
+function oneAtATime<T>(warehouse: Warehouse, work: () => Promise<T>): Promise<T> {
+  const result = (generations.get(warehouse) ?? Promise.resolve()).then(work);
+  generations.set(
+    warehouse,
+    result.catch(() => undefined),
+  );
+  return result;
+}
+
+/** A cheap look before a long one. Says no when appends came in between and nothing can be said. */
 async function holdsAsManyEvents(store: EventStore, warehouse: Warehouse): Promise<boolean> {
   const held = await warehouse.head();
+  const before = await store.countAfter(held.checkpoint);
   const { events } = await store.head();
-  return held.events === events - (await store.countAfter(held.checkpoint));
+  const pending = await store.countAfter(held.checkpoint);
+  return pending === before && held.events === events - pending;
 }
 
 /** Takes the hours that differ out of the warehouse and appends them as the store has them. */
@@ -144,7 +164,7 @@ async function refill(
   store: EventStore,
   warehouse: Warehouse,
   { differences, inventory }: Reconciliation,
-  onProgress?: (progress: Progress) => void,
+  onProgress?: (progress: RebuildProgress) => void,
 ): Promise<void> {
   if (differences.length === 0) return;
   const hours = new Set(differences.map(({ hour }) => hour));
@@ -177,15 +197,16 @@ async function* eventsUpTo(store: EventStore, checkpoint: string | null): AsyncG
 }
 
 function compareBuckets(store: EventBucket[], warehouse: EventBucket[]): EventDifference[] {
-  const hours = new Set([...store, ...warehouse].map(({ hour }) => hour));
-  return [...hours]
-    .sort((a, b) => a - b)
-    .flatMap((hour) => {
-      const there = store.find((bucket) => bucket.hour === hour) ?? null;
-      const here = warehouse.find((bucket) => bucket.hour === hour) ?? null;
-      if (there?.events === here?.events && there?.checksum === here?.checksum) return [];
-      return [{ kind: 'events' as const, hour, store: there, warehouse: here }];
-    });
+  const there = new Map(store.map((bucket) => [bucket.hour, bucket]));
+  const here = new Map(warehouse.map((bucket) => [bucket.hour, bucket]));
+  const hours = [...new Set([...there.keys(), ...here.keys()])].sort((a, b) => a - b);
+  return hours
+    .map((hour) => ({ hour, store: there.get(hour) ?? null, warehouse: here.get(hour) ?? null }))
+    .filter(
+      (pair) =>
+        pair.store?.events !== pair.warehouse?.events || pair.store?.checksum !== pair.warehouse?.checksum,
+    )
+    .map((pair) => ({ kind: 'events', ...pair }));
 }
 
 function derivedDifference(difference: DerivedDifference): Difference {

@@ -3,7 +3,6 @@ import { v7 as uuidv7 } from 'uuid';
 import { Problem } from '../problem.js';
 import type { EventStore } from '../store/event-store.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
-import type { Projector } from './projector.js';
 import { rebuild, type RebuildProgress, type RebuildResult } from './rebuild.js';
 
 export interface RebuildState {
@@ -21,18 +20,18 @@ const REMEMBERED = 100;
 
 export class Rebuilds {
   private readonly states = new Map<string, RebuildState>();
-  private running: { state: RebuildState; done: Promise<void> } | null = null;
+  private running: RebuildState | null = null;
+  private done: Promise<void> = Promise.resolve();
   private last: { at: string; tookMs: number; counts: Record<string, number> } | null = null;
 
   constructor(
     private readonly store: EventStore,
     private readonly warehouse: Warehouse,
-    private readonly projector: Projector,
   ) {}
 
   /** Starts one, or gives the one that runs already: two at once would do the same work twice. */
   start(fromStore: boolean): RebuildState {
-    if (this.running !== null) return this.running.state;
+    if (this.running !== null) return this.running;
     const state: RebuildState = {
       id: uuidv7(),
       status: 'running',
@@ -43,8 +42,8 @@ export class Rebuilds {
       error: null,
     };
     this.remember(state);
-    const done = this.run(state).finally(() => (this.running = null));
-    this.running = { state, done };
+    this.running = state;
+    this.done = this.run(state).finally(() => (this.running = null));
     return state;
   }
 
@@ -61,20 +60,17 @@ export class Rebuilds {
 
   /** Resolves when nothing runs any more. */
   async settled(): Promise<void> {
-    await this.running?.done;
+    await this.done;
   }
 
   private async run(state: RebuildState): Promise<void> {
     try {
-      const work = () =>
-        rebuild({
-          store: this.store,
-          warehouse: this.warehouse,
-          fromStore: state.fromStore,
-          onProgress: (progress) => (state.progress = progress),
-        });
-      // Only a refill moves the checkpoint under the projector's feet.
-      const result = state.fromStore ? await this.projector.whilePaused(work) : await work();
+      const result = await rebuild({
+        store: this.store,
+        warehouse: this.warehouse,
+        fromStore: state.fromStore,
+        onProgress: (progress) => (state.progress = progress),
+      });
       state.result = result;
       state.status = 'done';
       this.last = { at: new Date().toISOString(), tookMs: result.tookMs, counts: result.counts };

@@ -4,7 +4,9 @@
  */
 import { labelsStatement, rankGiven } from '../warehouse/labels.js';
 import type { Projection, Statement, View } from '../warehouse/warehouse.js';
-import { corrections, deployments, DERIVED_TYPES, predictions } from './derivations.js';
+import { corrections, deployments, predictions } from './derivations.js';
+
+const DERIVATIONS = [predictions, corrections, deployments];
 
 const predictionOutcomes: Statement = (sql) => `
 SELECT prediction_id, predictor, version, subject, predicted_at, recorded_at, status, error_kind, label,
@@ -44,7 +46,8 @@ SELECT predictor, version, day, predictions, labelled, coverage FROM ${sql.table
 
 const unreadableEvents: Statement = (sql) => `
 SELECT stream, revision, event_id, type, recorded_at, position FROM ${sql.table('events')} AS e
-WHERE type IN (${DERIVED_TYPES}) AND NOT (${sql.isReadable('payload')})`;
+WHERE type IN (${DERIVATIONS.flatMap(({ types }) => types.map((type) => `'${type}'`)).join(', ')})
+  AND NOT (${sql.isReadable('payload')})`;
 
 export const VIEWS: readonly View[] = [
   { name: 'labels', select: labelsStatement() },
@@ -56,4 +59,4 @@ export const VIEWS: readonly View[] = [
 ];
 
 /** Everything that is derived from the events; given to the warehouse when it is opened. */
-export const PROJECTION: Projection = { derivations: [predictions, corrections, deployments], views: VIEWS };
+export const PROJECTION: Projection = { derivations: DERIVATIONS, views: VIEWS };

@@ -11,10 +11,13 @@ import { PooledRatio } from './pooled-ratio.js';
 import { SampleRatio } from './sample-ratio.js';
 
 /**
- * - `fail`: an alarm (wrong-up, right-lower, errors-up, slow-up, sample-ratio) went off; it stays.
- * - `pass`: an alarm is silent, or what another check is to show has been shown; the latter stays.
- * - `pending`: not shown yet, or nothing to compare yet.
+ * - `fail`: an alarm (wrong-up, right-lower, errors-up, slow-up, sample-ratio) has gone off.
+ * - `pass`: an alarm is silent, or what another check is to show has been shown.
+ * - `pending`: not shown, or nothing to compare yet.
  * - `waived`: not asked (no latency limit; users who never confirm).
+ *
+ * A check counts as answered while its evidence stands at the threshold or above, and no longer: a chance
+ * peak that more data take back neither bars a canary for good nor helps it. A verdict, in contrast, stays.
  */
 export type CheckStatus = 'pass' | 'fail' | 'pending' | 'waived';
 
@@ -30,10 +33,8 @@ export interface Check {
   status: CheckStatus;
   /** Evidence E at the last bucket's end, at most 1e15; 1 says nothing, below 1 speaks for the opposite. */
   evidence: number;
-  /** 1 / alpha. Once E reaches it, the check counts as answered, whatever follows. */
+  /** 1 / alpha: the evidence at which the check counts as answered. */
   threshold: number;
-  /** When it did, milliseconds: the end of a bucket. */
-  reachedAt: number | null;
   /** Canary's rate over the baseline's; sample-ratio: canary's newcomers over the expected ones. */
   estimate: number | null;
   /** 95 %, for one look; see pooled-ratio.ts and sample-ratio.ts. */
@@ -79,7 +80,8 @@ export class Evidence {
   };
   private readonly sampleRatio = new SampleRatio();
   private readonly rateOf = new Map<CheckName, Rate>();
-  private readonly reached = new Map<CheckName, number>();
+  /** Log evidence at the last bucket's end. */
+  private readonly logs = new Map<CheckName, number>();
 
   constructor(
     private readonly policy: Policy,
@@ -126,17 +128,16 @@ export class Evidence {
     if (canaryShare !== null) this.sampleRatio.add(canaryShare, baseline.newcomers, canary.newcomers);
   }
 
-  /** The end of a bucket: what has reached its threshold by now has been answered. */
-  settle(at: number): void {
+  /** The end of a bucket: whoever asks from now on sees the evidence of all blocks so far. */
+  settle(): void {
     for (const name of CHECK_NAMES) {
-      if (this.reached.has(name)) continue;
-      if (this.logEvidence(name) >= Math.log(1 / this.policy.alpha[name])) this.reached.set(name, at);
+      this.logs.set(name, this.processOf(name)?.logEvidence ?? this.sampleRatio.logEvidence);
     }
   }
 
-  /** Whether a check has reached its threshold at a bucket's end so far, and is asked at all. */
+  /** Whether a check is asked, and its evidence stands at the threshold or above. */
   has(name: CheckName): boolean {
-    return this.reached.has(name) && !this.isWaived(name);
+    return !this.isWaived(name) && this.logEvidence(name) >= this.logThreshold(name);
   }
 
   isWaived(name: CheckName): boolean {
@@ -146,41 +147,44 @@ export class Evidence {
     );
   }
 
+  value(name: CheckName): number {
+    return Math.min(Math.exp(this.logEvidence(name)), EVIDENCE_CAP);
+  }
+
   /** E of every check, for a chart. */
   values(): Record<CheckName, number> {
-    const entries = CHECK_NAMES.map((name) => [
-      name,
-      Math.min(Math.exp(this.logEvidence(name)), EVIDENCE_CAP),
-    ]);
+    const entries = CHECK_NAMES.map((name) => [name, this.value(name)]);
     return Object.fromEntries(entries) as Record<CheckName, number>;
   }
 
   checks(): Check[] {
-    const values = this.values();
     return CHECK_NAMES.map((name) => ({
       name,
       status: this.statusOf(name),
-      evidence: values[name],
+      evidence: this.value(name),
       threshold: 1 / this.policy.alpha[name],
-      reachedAt: this.reached.get(name) ?? null,
       ...this.comparison(name),
     }));
   }
 
   /**
    * Labels of the canary that a check still takes if the present effect lasts: what its log evidence lacks,
-   * over what the best explanation has gained per label. 0 once reached, null while nothing is gained.
+   * over what the best explanation has gained per label. 0 once shown, null while nothing is gained.
    */
   labelsNeeded(name: CheckName): number | null {
-    if (this.reached.has(name) || this.isWaived(name)) return 0;
+    if (this.has(name) || this.isWaived(name)) return 0;
     const gainPerLabel = (this.processOf(name)?.leadingLog ?? 0) / this.labels.labels('canary');
     if (!(gainPerLabel > 0) || !Number.isFinite(gainPerLabel)) return null;
-    const lacking = Math.log(1 / this.policy.alpha[name]) - this.logEvidence(name);
+    const lacking = this.logThreshold(name) - this.logEvidence(name);
     return Math.max(1, Math.ceil(lacking / gainPerLabel));
   }
 
   private logEvidence(name: CheckName): number {
-    return this.processOf(name)?.logEvidence ?? this.sampleRatio.logEvidence;
+    return this.logs.get(name) ?? 0;
+  }
+
+  private logThreshold(name: CheckName): number {
+    return -Math.log(this.policy.alpha[name]);
   }
 
   private processOf(name: CheckName): EProcess | undefined {
@@ -190,9 +194,8 @@ export class Evidence {
 
   private statusOf(name: CheckName): CheckStatus {
     if (this.isWaived(name)) return 'waived';
-    const isReached = this.reached.has(name);
-    if (!ALARMS.includes(name)) return isReached ? 'pass' : 'pending';
-    if (isReached) return 'fail';
+    if (!ALARMS.includes(name)) return this.has(name) ? 'pass' : 'pending';
+    if (this.has(name)) return 'fail';
     return this.comparison(name).canary.n > 0 ? 'pass' : 'pending';
   }
 

@@ -102,9 +102,10 @@ function rootThroughOrigin(slope: number, b: number, c: number, nB: number, nC: 
 export function rootByNewton(claim: Claim, b: number, c: number, nB: number, nC: number): number {
   const { slope, offset } = claim;
   const meets = (c - offset) / slope;
-  let low = Math.min(b, meets);
-  let high = Math.max(b, meets);
-  let th = (nB * b + nC * meets) / (nB + nC);
+  // Where the line reaches c only outside of [0, 1], the derivative still changes its sign before the end.
+  let low = Math.max(0, Math.min(b, meets));
+  let high = Math.min(1, Math.max(b, meets));
+  let th = (nB * b + nC * Math.min(Math.max(meets, low), high)) / (nB + nC);
   for (let i = 0; i < 100; i++) {
     const q = offset + slope * th;
     const varB = th * (1 - th);
@@ -187,21 +188,21 @@ export class EProcess {
   /** Takes in one block; `b` is the baseline's rate as it was forecast without this block. */
   add(bucket: number, b: number, counts: Counts): void {
     if (counts.nB === 0 || counts.nC === 0) return;
-    for (const [k, { steps }] of this.alternatives.entries()) {
-      const c = alternativeAt(this.claim, b, steps);
+    for (let k = 0; k < this.alternatives.length; k++) {
+      const c = alternativeAt(this.claim, b, this.alternatives[k]!.steps);
       if (c === null) continue;
       const gained = logRatio(this.claim, b, c, counts);
-      for (const [i, onset] of this.onsets.entries()) {
-        if (bucket >= onset.from) this.logs[i]![k]! += gained;
+      for (let i = 0; i < this.onsets.length; i++) {
+        if (bucket >= this.onsets[i]!.from) this.logs[i]![k]! += gained;
       }
     }
   }
 
   get logEvidence(): number {
     const terms: number[] = this.idleWeight > 1e-12 ? [Math.log(this.idleWeight)] : [];
-    for (const [i, onset] of this.onsets.entries()) {
-      for (const [k, { weight }] of this.alternatives.entries()) {
-        terms.push(Math.log(onset.weight * weight) + this.logs[i]![k]!);
+    for (let i = 0; i < this.onsets.length; i++) {
+      for (let k = 0; k < this.alternatives.length; k++) {
+        terms.push(Math.log(this.onsets[i]!.weight * this.alternatives[k]!.weight) + this.logs[i]![k]!);
       }
     }
     return logSumExp(terms);

@@ -6,6 +6,8 @@ import type { Check } from './checks.js';
 export interface Scene extends Arms {
   policy: Policy;
   checks: readonly Check[];
+  /** What a promotion still has to show. */
+  missing: readonly CheckName[];
   confirmationsWaived: boolean;
 }
 
@@ -57,11 +59,11 @@ export function insufficientReason(startedAt: number, asOf: number, scene: Scene
   );
 }
 
-/** Why a canary is held: what bars it for good first, then what is still to be shown. */
+/** Why a canary is held: what bars a promotion if anything does, else what is still to be shown. */
 export function holdReason(scene: Scene, labelsNeeded: number | null): string {
   const barred = barReason(scene);
   if (barred !== null) return barred;
-  const open = openChecks(scene).map((name) => {
+  const open = scene.missing.map((name) => {
     const { evidence, threshold } = find(scene, name);
     return `${name} has evidence ${decimal(evidence)} of ${decimal(threshold)}`;
   });
@@ -70,7 +72,7 @@ export function holdReason(scene: Scene, labelsNeeded: number | null): string {
     labelsNeeded === null
       ? 'The labels so far do not point either way; wait for more'
       : `At the present effect about ${labelsNeeded} more labels on ${scene.canary} decide it`;
-  return `Not decided: ${corrections(scene)}${habit}; ${open.join(', ')}. ${more}.`;
+  return `Not decided: ${[corrections(scene) + habit, ...open].join('; ')}. ${more}.`;
 }
 
 function barReason(scene: Scene): string | null {
@@ -92,11 +94,11 @@ function barReason(scene: Scene): string | null {
   }
   if (has(scene, 'right-lower')) {
     return (
-      `Users of ${canary} confirm less often than users of ${baseline}: ${times(scene, 'right-lower')} as often, while they correct ` +
+      `Users of ${canary} confirm less often than users of ${baseline}, ${times(scene, 'right-lower')} as often, while they correct ` +
       `${times(scene, 'wrong-up')} as often. Fewer confirmations without more corrections say nothing about the answers, only that users behave differently. ${look}.`
     );
   }
-  if (has(scene, 'wrong-lower') && !has(scene, 'right-held') && !scene.confirmationsWaived) {
+  if (has(scene, 'wrong-lower') && scene.missing.includes('right-held')) {
     return (
       `Users of ${canary} correct less often than users of ${baseline} (${times(scene, 'wrong-lower')}), which is good news only if they ` +
       `confirm as often as before. They ${confirmations(scene)}; right-held has evidence ` +
@@ -104,12 +106,6 @@ function barReason(scene: Scene): string | null {
     );
   }
   return null;
-}
-
-/** What a promotion still has to show. */
-function openChecks(scene: Scene): CheckName[] {
-  const wanted: CheckName[] = scene.confirmationsWaived ? ['wrong-within'] : ['wrong-within', 'right-within'];
-  return wanted.filter((name) => !has(scene, name));
 }
 
 function corrections(scene: Scene): string {
@@ -134,8 +130,8 @@ function times(scene: Scene, name: CheckName): string {
 }
 
 function has(scene: Scene, name: CheckName): boolean {
-  const { status, reachedAt } = find(scene, name);
-  return reachedAt !== null && status !== 'waived';
+  const { status, evidence, threshold } = find(scene, name);
+  return evidence >= threshold && status !== 'waived';
 }
 
 function find(scene: Scene, name: CheckName): Check {

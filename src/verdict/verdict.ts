@@ -67,7 +67,7 @@ export function judgeCanary(input: JudgementInput): Judgement {
     input,
   )) {
     for (const block of blocks) evidence.add(block);
-    evidence.settle(at);
+    evidence.settle();
     decision ??= decide(evidence, input, at);
     timeline.push({ at, evidence: evidence.values() });
   }
@@ -112,9 +112,17 @@ function isWorse(evidence: Evidence): boolean {
 
 const NEEDED_TO_ROLL_BACK: readonly CheckName[] = ['wrong-up', 'right-not-higher'];
 
-/** Fewer corrections may mean better answers or lazier users: then as many confirmations must be shown. */
+/** Evidence that the corrections became fewer at which they need an explanation; far below a proof. */
+const SIGN_OF_FEWER_CORRECTIONS = 3;
+
+/**
+ * Fewer corrections may mean better answers or users who care less: then it takes as many confirmations as
+ * before, not just nearly as many. Waiting for the proof that they became fewer would come too late, since
+ * to be within the tolerance is proven sooner.
+ */
 function neededToPromote(evidence: Evidence): CheckName[] {
-  return ['wrong-within', evidence.has('wrong-lower') ? 'right-held' : 'right-within'];
+  const isLower = evidence.value('wrong-lower') >= SIGN_OF_FEWER_CORRECTIONS;
+  return ['wrong-within', isLower ? 'right-held' : 'right-within'];
 }
 
 function conclude(
@@ -162,6 +170,7 @@ function sceneOf(evidence: Evidence, { baseline, canary, policy }: JudgementInpu
     canary,
     policy,
     checks: evidence.checks(),
+    missing: neededToPromote(evidence).filter((name) => !evidence.has(name) && !evidence.isWaived(name)),
     confirmationsWaived: evidence.labels.areConfirmationsWaived(policy.confirmations),
   };
 }

@@ -13,15 +13,14 @@ import type {
   Parameters,
   WarehouseHead,
 } from './warehouse.js';
-import { fillIncoming, rows } from './warehouse.duckdb.rows.js';
+import { appendEvents, timestamp, rows } from './warehouse.duckdb.rows.js';
 import {
   AFTER,
-  CREATE_INCOMING,
   CREATE_TABLES,
   type DerivedTable,
   FILE_VERSION,
   type FileSchema,
-  TAKE_INCOMING,
+  KEYS_BETWEEN,
   UP_TO,
 } from './warehouse.duckdb.schema.js';
 
@@ -57,6 +56,8 @@ export class DuckDbFile {
   private readonly idle: DuckDBConnection[] = [];
   private readonly waiting: ((connection: DuckDBConnection) => void)[] = [];
   private generation: Generation | null = null;
+  /** Of the last event; changed by the writer's connection only, after its commit. */
+  private position = 0;
 
   private constructor(
     private readonly instance: DuckDBInstance,
@@ -79,7 +80,7 @@ export class DuckDbFile {
       const writer = await instance.connect();
       if (!isNew) await inspect(writer, path);
       // Small row groups keep an automatic checkpoint from stopping a commit for seconds.
-      await writer.run(`ATTACH ${literal(path)} AS warehouse (ROW_GROUP_SIZE 16384)`);
+      await writer.run(`ATTACH ${literal(path)} AS warehouse (TYPE duckdb, ROW_GROUP_SIZE 16384)`);
       const connect = async () => prepare(await instance.connect());
       await prepare(writer);
       const file = new DuckDbFile(
@@ -106,7 +107,7 @@ export class DuckDbFile {
       if (found?.n === 0) await this.createTables();
       for (const view of this.schema.views) await this.writer.run(view);
     });
-    await this.writer.run(CREATE_INCOMING);
+    this.position = await positionOf(this.writer);
     await this.dropGeneration();
   }
 
@@ -128,37 +129,50 @@ export class DuckDbFile {
 
   append(events: StoredEvent[], checkpoint: string | null): Promise<void> {
     return this.writing.run(async () => {
-      const fresh = withoutRepeats(events);
+      const fresh = await this.unknown(events);
+      const position = this.position + fresh.length;
       await this.transaction(async () => {
-        const before = await this.position();
-        const taken = fresh.length === 0 ? 0 : await this.take(fresh, before);
-        const after = taken === 0 ? before : before + fresh.length;
-        await this.writer.run(
-          `UPDATE assay_projection SET checkpoint = COALESCE($checkpoint, checkpoint), position = $after,
-             events = events + $taken, recorded_at = (SELECT MAX(recorded_at) FROM events)`,
-          { checkpoint, after: BigInt(after), taken: BigInt(taken) },
-        );
-        if (taken > 0) await this.seal(before, after, '_sealed');
+        if (fresh.length > 0) await appendEvents(this.writer, fresh, this.position);
+        await this.advance(fresh, position, checkpoint);
+        await this.seal(this.position, position, '_sealed', new Set(fresh.map(({ type }) => type)));
       });
+      this.position = position;
     });
   }
 
-  /** Puts the events behind those that are there; returns how many were new. */
-  private async take(events: StoredEvent[], base: number): Promise<number> {
-    await this.writer.run('DELETE FROM temp.incoming');
-    await fillIncoming(this.writer, events);
+  /** Those of the events that are not there yet, each once. */
+  private async unknown(events: StoredEvent[]): Promise<StoredEvent[]> {
+    if (events.length === 0) return [];
     const times = events.map((event) => event.recordedAt);
-    const result = await this.writer.run(TAKE_INCOMING, {
-      base: BigInt(base),
-      from: BigInt(Math.min(...times)),
-      to: BigInt(Math.max(...times)),
+    const there = await rows<Pick<StoredEvent, 'stream' | 'revision'>>(this.writer, KEYS_BETWEEN, {
+      from: timestamp(Math.min(...times)),
+      to: timestamp(Math.max(...times)),
     });
-    return result.rowsChanged;
+    const seen = new Set(there.map(keyOf));
+    return events.filter((event) => {
+      const key = keyOf(event);
+      return !seen.has(key) && seen.add(key);
+    });
   }
 
-  /** Adds the rows of the events in (after, upTo] to the derived tables with this suffix. */
-  private async seal(after: number, upTo: number, suffix: string): Promise<void> {
+  private async advance(fresh: StoredEvent[], position: number, checkpoint: string | null): Promise<void> {
+    await this.writer.run(
+      `UPDATE assay_projection SET checkpoint = COALESCE($checkpoint, checkpoint), position = $position,
+         events = events + $count, recorded_at = GREATEST(recorded_at, $recordedAt)`,
+      {
+        checkpoint,
+        position: BigInt(position),
+        count: BigInt(fresh.length),
+        recordedAt:
+          fresh.length === 0 ? null : timestamp(Math.max(...fresh.map((event) => event.recordedAt))),
+      },
+    );
+  }
+
+  /** Adds the rows of the events in (after, upTo], which are of these types, to the derived tables. */
+  private async seal(after: number, upTo: number, suffix: string, types: Set<string> | null): Promise<void> {
     for (const table of this.schema.derived) {
+      if (types !== null && !table.types.some((type) => types.has(type))) continue;
       await this.writer.run(`INSERT INTO ${table.name}${suffix} ${between(table, after, upTo)}`);
     }
   }
@@ -175,8 +189,7 @@ export class DuckDbFile {
   deriveGeneration(): Promise<{ rows: Record<string, number>; differences: DerivedDifference[] }> {
     return this.deriving.run(async () => {
       await this.dropGeneration();
-      const [head] = await rows<{ position: number }>(this.deriver, 'SELECT position FROM assay_projection');
-      const upTo = head?.position ?? 0;
+      const upTo = await positionOf(this.deriver);
       const counts: Record<string, number> = {};
       const differences: DerivedDifference[] = [];
       for (const table of this.schema.derived) {
@@ -201,7 +214,7 @@ export class DuckDbFile {
       const generation = this.generation;
       if (generation === null) throw new Error('there is no derived generation to put in place');
       await this.transaction(async () => {
-        await this.seal(generation.upTo, await this.position(), '_next');
+        await this.seal(generation.upTo, this.position, '_next', null);
         for (const { name } of this.schema.derived) {
           await this.writer.run(`DROP TABLE ${name}_sealed`);
           await this.writer.run(`ALTER TABLE ${name}_next RENAME TO ${name}_sealed`);
@@ -239,12 +252,12 @@ export class DuckDbFile {
   forgetEvents(hour: number, upTo: number): Promise<void> {
     return this.writing.run(() =>
       this.transaction(async () => {
-        const bounds = { from: BigInt(hour), to: BigInt(hour + HOUR_MS), upTo: BigInt(upTo) };
+        const bounds = { from: timestamp(hour), to: timestamp(hour + HOUR_MS), upTo: BigInt(upTo) };
         const tables = ['events', ...this.schema.derived.map(({ name }) => `${name}_sealed`)];
         for (const table of tables) {
           await this.writer.run(
             `DELETE FROM ${table} WHERE position <= $upTo
-               AND recorded_at >= make_timestamptz($from * 1000) AND recorded_at < make_timestamptz($to * 1000)`,
+               AND recorded_at >= $from AND recorded_at < $to`,
             bounds,
           );
         }
@@ -267,6 +280,7 @@ export class DuckDbFile {
           'UPDATE assay_projection SET checkpoint = NULL, position = 0, events = 0, recorded_at = NULL',
         );
       });
+      this.position = 0;
     });
   }
 
@@ -279,11 +293,6 @@ export class DuckDbFile {
     await this.writer.run('DETACH warehouse');
     this.writer.closeSync();
     this.instance.closeSync();
-  }
-
-  private async position(): Promise<number> {
-    const [head] = await rows<{ position: number }>(this.writer, 'SELECT position FROM assay_projection');
-    return head?.position ?? 0;
   }
 
   private async transaction(work: () => Promise<void>): Promise<void> {
@@ -310,7 +319,7 @@ export class DuckDbFile {
 
 /** Looks at a file before anything is written to it. */
 async function inspect(connection: DuckDBConnection, path: string): Promise<void> {
-  await connection.run(`ATTACH ${literal(path)} AS inspected (READ_ONLY)`);
+  await connection.run(`ATTACH ${literal(path)} AS inspected (TYPE duckdb, READ_ONLY)`);
   try {
     const tables = await rows<{ name: string }>(
       connection,
@@ -340,12 +349,14 @@ function between(table: DerivedTable, after: number, upTo: number): string {
   return table.select.replaceAll(AFTER, String(after)).replaceAll(UP_TO, String(upTo));
 }
 
-function withoutRepeats(events: StoredEvent[]): StoredEvent[] {
-  const seen = new Set<string>();
-  return events.filter(({ stream, revision }) => {
-    const key = `${revision} ${stream}`;
-    return !seen.has(key) && seen.add(key);
-  });
+function keyOf({ stream, revision }: Pick<StoredEvent, 'stream' | 'revision'>): string {
+  return `${revision} ${stream}`;
+}
+
+async function positionOf(connection: DuckDBConnection): Promise<number> {
+  const [head] = await rows<{ position: number }>(connection, 'SELECT position FROM assay_projection');
+  if (head === undefined) throw new Error('the table assay_projection is empty');
+  return head.position;
 }
 
 function compareDays(sealed: DerivedDay[], derived: DerivedDay[]): DerivedDifference[] {

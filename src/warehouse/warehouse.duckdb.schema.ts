@@ -12,6 +12,8 @@ export const UP_TO = '$upTo';
 
 export interface DerivedTable {
   name: string;
+  /** Types of the events it is derived from. */
+  types: readonly string[];
   /** SELECT of the rows of events between AFTER and UP_TO. */
   select: string;
   /** Rows and checksum per day, of the table named `{table}` up to UP_TO. */
@@ -37,26 +39,13 @@ export const CREATE_TABLES = [
     payload VARCHAR NOT NULL)`,
 ];
 
-/** Where events wait for the check against those that are there already. Times are milliseconds here. */
-export const CREATE_INCOMING = `CREATE OR REPLACE TEMP TABLE incoming (
-    ordinal INTEGER, stream VARCHAR, revision INTEGER, event_id VARCHAR, type VARCHAR, schema_version INTEGER,
-    occurred_at DOUBLE, recorded_at DOUBLE, predictor VARCHAR, causation_id VARCHAR, traceparent VARCHAR,
-    payload VARCHAR)`;
-
 /**
- * A redelivered event was recorded at the same moment as the first time, so only that stretch of time is
- * searched for it.
+ * Keys of the events that were recorded between `from` and `to`. A redelivered event was recorded
+ * at the same moment as the first time, so only that stretch of time is searched for it.
  */
-export const TAKE_INCOMING = `
-INSERT INTO events
-SELECT $base + ordinal + 1, stream, revision, event_id, type, schema_version,
-  ${duckdb.fromMillis('occurred_at')}, ${duckdb.fromMillis('recorded_at')},
-  predictor, causation_id, traceparent, payload
-FROM temp.incoming AS i
-WHERE NOT EXISTS (
-  SELECT 1 FROM events AS e
-  WHERE e.recorded_at >= ${duckdb.fromMillis('$from')} AND e.recorded_at <= ${duckdb.fromMillis('$to')}
-    AND e.stream = i.stream AND e.revision = i.revision)`;
+export const KEYS_BETWEEN = `
+SELECT stream, revision FROM events
+WHERE recorded_at >= $from AND recorded_at <= $to`;
 
 export function fileSchema(projection: Projection): FileSchema {
   const sealedUpTo = '(SELECT position FROM assay_projection)';
@@ -69,8 +58,9 @@ UNION ALL${select({ after: sealedUpTo })(duckdb)}`,
     ({ name, select }) => `CREATE OR REPLACE VIEW ${name} AS${select(duckdb)}`,
   );
   return {
-    derived: projection.derivations.map(({ name, dayColumn, select }) => ({
+    derived: projection.derivations.map(({ name, types, dayColumn, select }) => ({
       name,
+      types,
       select: select({ after: AFTER, upTo: UP_TO })(duckdb),
       days: `
 SELECT ${duckdb.day(dayColumn)} AS day, COUNT(*) AS rows, ${duckdb.rowsChecksum('t')} AS checksum

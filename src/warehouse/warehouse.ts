@@ -26,6 +26,8 @@ export interface EventRange {
  */
 export interface Derivation {
   readonly name: string;
+  /** Types of the events it is derived from; others give no row. */
+  readonly types: readonly string[];
   /** Timestamp column by whose UTC day two generations are compared. */
   readonly dayColumn: string;
   readonly select: (range: EventRange) => Statement;

@@ -1,0 +1,46 @@
+/**
+ * Every statement in both dialects, as committed under test/snapshots, so that a review sees the SQL change.
+ * UPDATE_SNAPSHOTS=1 writes them anew.
+ */
+import { expect, test } from '@jest/globals';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { DEFAULT_POLICY } from '#assay/event/policy.js';
+import { PROJECTION } from '#assay/projection/views.js';
+import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
+import { bucketsStatement } from '#assay/verdict/cells.js';
+import { eventBucketsStatement } from '#assay/warehouse/digest.js';
+import { bigquery, duckdb } from '#assay/warehouse/sql.js';
+import type { Statement } from '#assay/warehouse/warehouse.js';
+
+const FOLDER = new URL('../snapshots/', import.meta.url);
+const isUpdate = process.env.UPDATE_SNAPSHOTS === '1';
+
+const STATEMENTS: Record<string, Statement> = {
+  ...Object.fromEntries(
+    PROJECTION.derivations.map(({ name, select }) => [
+      `derive-${name}`,
+      select({ after: '1000', upTo: '2000' }),
+    ]),
+  ),
+  ...Object.fromEntries(PROJECTION.views.map(({ name, select }) => [`view-${name}`, select])),
+  'event-buckets': eventBucketsStatement,
+  'quality-series': seriesStatement('hour', true),
+  'quality-totals': totalsStatement(false),
+  'canary-buckets': bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
+};
+
+const FILES = Object.entries(STATEMENTS).flatMap(([name, statement]) =>
+  [duckdb, bigquery('assay')].map(
+    (dialect) => [`${name}.${dialect.name}.sql`, statement(dialect).trim()] as const,
+  ),
+);
+
+test.each(FILES)('%s', (name, rendered) => {
+  const file = new URL(name, FOLDER);
+  if (isUpdate) writeFileSync(file, `${rendered}\n`);
+  expect(readFileSync(file, 'utf8')).toBe(`${rendered}\n`);
+});
+
+test('there is no snapshot without a statement', () => {
+  expect(readdirSync(FOLDER).sort()).toEqual(FILES.map(([name]) => name).sort());
+});

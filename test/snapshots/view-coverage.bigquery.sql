@@ -1,0 +1,1 @@
+SELECT predictor, version, day, predictions, labelled, coverage FROM `assay.accuracy_daily` AS a
