@@ -83,9 +83,13 @@ export interface CommandResult {
   stderr: string;
 }
 
-/** Runs `assay ...` as a process of its own. */
-export async function assay(args: string[], environment: Record<string, string>): Promise<CommandResult> {
-  const child = spawn(process.execPath, [CLI, ...args], { env: { NO_COLOR: '1', ...environment } });
+/** Runs `assay ...` as a process of its own, in a folder if one is given. */
+export async function assay(
+  args: string[],
+  environment: Record<string, string>,
+  cwd?: string,
+): Promise<CommandResult> {
+  const child = spawn(process.execPath, [CLI, ...args], { env: { NO_COLOR: '1', ...environment }, cwd });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

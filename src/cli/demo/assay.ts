@@ -1,6 +1,6 @@
 /** What the demo asks of the service, all of it through the HTTP interface. */
 import type { HealthAnswer } from '../health-text.js';
-import { ServiceClient } from '../service-client.js';
+import { Refused, ServiceClient, Unreachable } from '../service-client.js';
 import type { PastEvent } from './past-events.js';
 
 const BATCH_TYPE = 'application/cloudevents-batch+json';
@@ -31,14 +31,15 @@ export class Assay {
     return this.client.post(path, body);
   }
 
-  /** @throws Error when the service refuses one of them */
+  /** @throws Refused when the service refuses one of them */
   async record(events: readonly PastEvent[]): Promise<void> {
     for (const batch of batchesOf(events)) {
       const { rejected } = await this.client.post<Recorded>('/v1/events', batch, BATCH_TYPE);
       const [first] = rejected;
       if (first !== undefined) {
-        throw new Error(
-          `The service refused ${rejected.length} events, the first one because ${first.detail}`,
+        throw new Refused(
+          200,
+          `The service refused ${rejected.length} events, the first one: ${first.detail}`,
         );
       }
     }
@@ -55,7 +56,11 @@ export class Assay {
     for (;;) {
       const { lag } = await this.get<{ lag: { events: number } }>('/v1/status');
       if (lag.events === 0) return;
-      if (Date.now() > deadline) throw new Error(`The warehouse is still ${lag.events} events behind.`);
+      if (Date.now() > deadline) {
+        throw new Unreachable(
+          `The warehouse is still ${lag.events} events behind: the service's log says why.`,
+        );
+      }
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
     }
   }

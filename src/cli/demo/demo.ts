@@ -2,7 +2,9 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { mkdirSync, rmSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { HealthAnswer } from '../health-text.js';
+import { Unreachable } from '../service-client.js';
 import { Assay } from './assay.js';
 import { buildCorpus, codeTitles, type Corpus } from './corpus.js';
 import { askLive } from './live.js';
@@ -14,6 +16,7 @@ import { PREDICTOR, say, Story, VERSIONS } from './story.js';
 
 const FOLDER = './data/demo';
 const LIVE_QUESTIONS = 3;
+const LAST_WORDS_MS = 1000;
 const INTERRUPTED = 130;
 
 interface DemoOptions {
@@ -27,7 +30,7 @@ export function demoCommand(): Command {
   return new Command('demo')
     .description('Show the whole loop: a classifier, users who correct it, a good and a bad canary')
     .option('--exit', 'stop at the end instead of serving until Ctrl-C')
-    .option('--predictions <number>', 'how many predictions are replayed', wholeFrom(100), 50_000)
+    .option('--predictions <number>', 'how many predictions are replayed', wholeFrom(100), 40_000)
     .option('--seed <number>', 'another draw of texts and users', wholeFrom(0), 1)
     .option('--port <number>', 'port of the service; another one when it is taken', wholeFrom(0), 8080)
     .addHelpText(
@@ -46,9 +49,13 @@ async function demo(options: DemoOptions): Promise<void> {
   // After Ctrl-C the show fails for want of a service; that is no news.
   show.catch(() => undefined);
   try {
-    const ended = await Promise.race([show, interrupted]);
+    const ended = await Promise.race([show, interrupted, processes.serviceEnded]);
     if (ended === 'interrupted') process.exitCode = INTERRUPTED;
-    else if (!options.exit) await interrupted;
+    else if (!options.exit) await Promise.race([interrupted, processes.serviceEnded]);
+  } catch (error) {
+    // When the service ended, its log says more than the call that it left unanswered.
+    if (error instanceof Unreachable) await Promise.race([processes.serviceEnded, setTimeout(LAST_WORDS_MS)]);
+    throw error;
   } finally {
     await processes.stop();
   }

@@ -5,6 +5,7 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Unreachable } from '../service-client.js';
 import type { Listening, Training } from './classifier.server.js';
 
 /** How long a process may take to start, and to stop before it is killed, milliseconds. */
@@ -13,8 +14,13 @@ const STOP_LIMIT_MS = 5_000;
 
 export class Processes {
   private readonly children: ChildProcess[] = [];
+  private reportEnd: (error: Error) => void = () => undefined;
+
+  /** Rejects, with the end of its log, when the service ends without being told to. */
+  readonly serviceEnded = new Promise<never>((_, reject) => (this.reportEnd = reject));
 
   constructor() {
+    this.serviceEnded.catch(() => undefined);
     // Whatever ends the demo, nothing of it stays behind.
     process.once('exit', () => this.children.forEach((child) => child.kill('SIGKILL')));
   }
@@ -24,7 +30,9 @@ export class Processes {
     const child = fork(fileURLToPath(new URL('./classifier.server.js', import.meta.url)));
     this.children.push(child);
     const listening = once(child, 'message', { signal: AbortSignal.timeout(START_LIMIT_MS) });
-    const ended = once(child, 'exit').then(() => Promise.reject(new Error('The classifier did not start.')));
+    const ended = once(child, 'exit').then(() =>
+      Promise.reject(new Unreachable('The classifier did not start.')),
+    );
     child.send(training);
     const [{ port, trainedMs }] = (await Promise.race([listening, ended])) as [Listening];
     ended.catch(() => undefined);
@@ -45,24 +53,25 @@ export class Processes {
     const log = createWriteStream(logFile);
     child.stderr.pipe(log, { end: false });
     child.stdout.pipe(log, { end: false });
-    return new Promise((resolve, reject) => {
-      const fail = (what: string) =>
-        reject(new Error(`The service ${what}. Its log, ${logFile}, ends:\n${endOf(logFile)}`));
-      const timer = setTimeout(() => fail('did not start in time'), START_LIMIT_MS);
+    const failed = (what: string) =>
+      new Unreachable(`The service ${what}. Its log, ${logFile}, ends:\n${endOf(logFile)}`);
+    // Not 'exit': what it said last must have reached the log.
+    child.once('close', (code) => {
+      log.end(() => this.reportEnd(failed(`stopped (exit status ${code ?? 'unknown'})`)));
+    });
+    const url = new Promise<string>((resolve, reject) => {
+      const timer = setTimeout(() => reject(failed('did not start in time')), START_LIMIT_MS);
       let output = '';
       child.stdout.on('data', (chunk: Buffer) => {
         output += chunk.toString();
-        const [, url] = /listens on (http:\S+)/.exec(output) ?? [];
-        if (url === undefined) return;
+        const [, address] = /listens on (http:\S+)/.exec(output) ?? [];
+        if (address === undefined) return;
         clearTimeout(timer);
-        resolve(url);
+        resolve(address);
       });
-      // Not 'exit': what it said last must have reached the log.
-      child.once('close', (code) => {
-        clearTimeout(timer);
-        log.end(() => fail(`stopped (exit status ${code ?? 'unknown'})`));
-      });
+      child.once('exit', () => clearTimeout(timer));
     });
+    return Promise.race([url, this.serviceEnded]);
   }
 
   /** Ends the processes, the last one started first. */
