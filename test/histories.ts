@@ -162,3 +162,8 @@ export const deliveries = fc.array(
   fc.record({ size: fc.integer({ min: 1, max: 12 }), back: fc.integer({ min: 0, max: 5 }) }),
   { minLength: 1, maxLength: 8 },
 );
+
+/** So many runs, but no more than fit in a few seconds: a busy machine tries fewer. */
+export function bounded(numRuns: number): fc.Parameters<unknown> {
+  return { numRuns, interruptAfterTimeLimit: 6000, markInterruptAsFailure: false };
+}

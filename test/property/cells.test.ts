@@ -8,7 +8,7 @@ import { foldPrediction, outcomeOf, type PredictionState } from '#assay/event/pr
 import { PROJECTION } from '#assay/projection/views.js';
 import { type BucketRow, type CellPolicy, readBuckets } from '#assay/verdict/cells.js';
 import { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
-import { DAY, happenings, logOf } from '../histories.js';
+import { bounded, DAY, happenings, logOf } from '../histories.js';
 
 let folder: string;
 let warehouse: DuckDbWarehouse;
@@ -46,7 +46,7 @@ describe('the buckets of a canary', () => {
         const expected = counted(log, started, policy);
         expect(rows.map(rounded)).toEqual(expected.map(rounded));
       }),
-      { numRuns: 80 },
+      bounded(50),
     );
   });
 });

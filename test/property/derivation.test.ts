@@ -8,7 +8,7 @@ import { predictionOfStream, type StoredEvent } from '#assay/event/envelope.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
 import type { Derivation, Statement } from '#assay/warehouse/warehouse.js';
-import { anyOrder, DAY, deliveries, happenings, logOf, redelivered } from '../histories.js';
+import { anyOrder, bounded, DAY, deliveries, happenings, logOf, redelivered } from '../histories.js';
 
 let folder: string;
 let warehouse: DuckDbWarehouse;
@@ -64,7 +64,7 @@ describe('sealing', () => {
           await warehouse.swapGeneration();
         },
       ),
-      { numRuns: 25 },
+      bounded(20),
     );
   });
 });
@@ -96,7 +96,7 @@ describe('the outcome', () => {
         await load([log]);
         expect(await outcomes()).toEqual(foldedOutcomes(log));
       }),
-      { numRuns: 60 },
+      bounded(40),
     );
   });
 
@@ -121,7 +121,7 @@ describe('the outcome', () => {
           expect(await outcomes()).toEqual(expected);
         },
       ),
-      { numRuns: 25 },
+      bounded(20),
     );
   });
 });
@@ -198,7 +198,7 @@ describe('text', () => {
           },
         ]);
       }),
-      { numRuns: 60 },
+      bounded(40),
     );
   });
 });
