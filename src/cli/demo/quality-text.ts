@@ -1,5 +1,4 @@
 /** Accuracy and coverage by version, for people. */
-import type { Interval } from '../../quality/intervals.js';
 import { table } from '../health-text.js';
 import { count } from './progress.js';
 import type { Truth } from './replay.js';
@@ -13,7 +12,7 @@ export interface QualityAnswer {
       labelled: number;
       coverage: number | null;
       accuracy: number | null;
-      accuracyInterval: Interval | null;
+      accuracyInterval: [number, number] | null;
       accuracyAt5: number | null;
     };
   }[];
@@ -49,16 +48,12 @@ export function qualityText(
       count(total.labelled),
       percent(total.coverage),
       percent(total.accuracy),
-      between(total.accuracyInterval),
+      total.accuracyInterval?.map(percent).join(' to ') ?? '-',
       percent(total.accuracyAt5),
       percent(known === undefined ? null : known.right / known.asked),
     ];
   });
   return table([HEADER, ...rows]).join('\n');
-}
-
-function between(interval: Interval | null): string {
-  return interval === null ? '-' : `${percent(interval.low)} to ${percent(interval.high)}`;
 }
 
 function percent(share: number | null): string {
