@@ -23,6 +23,7 @@ import { PredictorCatalog, unknownPredictor } from '../store/predictor-catalog.j
 import { type Idempotency, receiptFor, unlessAnswered } from '../http/idempotency.js';
 import { canaryError, splitError } from './predictor-rules.js';
 import type { DeployRequest, EndCanaryRequest } from './requests.dto.js';
+import { storableError, wellFormed } from './storable.js';
 
 export interface DeployAnswer {
   predictor: string;
@@ -95,7 +96,9 @@ export class DeployHandler implements ICommandHandler<DeployCommand> {
 
   private decide(predictor: string, state: PredictorState, request: DeployRequest): Decided {
     const { version } = request;
-    const backend = request.backend as unknown as BackendSpec;
+    const error = storableError(request.backend, '/backend');
+    if (error !== null) throw invalidRequest([error]);
+    const backend = wellFormed(request.backend) as unknown as BackendSpec;
     const data: Decided['data'] = [[PREDICTOR_DEPLOYED, { predictor, version, backend }]];
     const canary = request.canary === undefined ? null : this.canary(predictor, state, request);
     if (canary !== null)
@@ -199,7 +202,8 @@ function decideEnd(
   { predictor, end, request, traceparent }: EndCanaryCommand,
   state: PredictorState,
 ): { event: NewEvent; answer: TrafficAnswer } {
-  const { version, reason } = request;
+  const { version } = request;
+  const reason = wellFormed(request.reason);
   unlessUnknown(predictor, state);
   if (!state.versions.has(version)) {
     const known = [...state.versions.keys()].join(', ');

@@ -88,7 +88,7 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
   private async ask(state: PredictorState, asked: Asked, request: PredictRequest): Promise<Candidate[]> {
     const limit = request.limit ?? DEFAULT_LIMIT;
     const threshold = request.threshold ?? 0;
-    const candidates = wellFormed(await this.backendOf(state, asked).predict(asked.input, limit));
+    const candidates = await this.backendOf(state, asked).predict(asked.input, limit);
     const wanted =
       threshold > 0 ? candidates.filter(({ confidence }) => (confidence ?? 0) >= threshold) : candidates;
     return wanted.length > limit ? wanted.slice(0, limit) : wanted;

@@ -125,14 +125,19 @@ function readCandidate(item: unknown, url: string, mapping: HttpSettings['candid
     );
   }
   const confidence = mapping.confidence === '' ? undefined : valueAt(item, mapping.confidence);
-  if (confidence === undefined || confidence === null) return { label: String(label) };
+  if (confidence === undefined || confidence === null) return { label: wellFormedLabel(label) };
   if (typeof confidence !== 'number' || !Number.isFinite(confidence)) {
     throw new BackendFailure(
       'invalid',
       `${url} answered a confidence that is not a number at "${mapping.confidence}"`,
     );
   }
-  return { label: String(label), confidence };
+  return { label: wellFormedLabel(label), confidence };
+}
+
+/** No database text can hold lone surrogates or U+0000. */
+function wellFormedLabel(label: string | number): string {
+  return String(label).toWellFormed().replaceAll('\0', '\ufffd');
 }
 
 function valueAt(value: unknown, pointer: string): unknown {

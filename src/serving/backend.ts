@@ -5,7 +5,7 @@ export interface Backend {
   /**
    * @param input as the caller gave it
    * @param limit at most so many candidates are wanted; more may come back and are cut off
-   * @returns candidates, best first
+   * @returns candidates, best first, their labels well-formed text without U+0000, their confidences finite
    * @throws BackendFailure when there is no usable answer
    */
   predict(input: unknown, limit: number): Promise<Candidate[]>;

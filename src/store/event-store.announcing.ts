@@ -1,5 +1,5 @@
 /**
- * Any event store, plus a nudge after each append, so that whoever follows the log need not wait for its next
+ * Any event store, plus a nudge after appends, so that whoever follows the log need not wait for its next
  * look. The nudge may be lost: followers look by themselves as well.
  */
 import type { EventStore } from './event-store.js';
@@ -8,11 +8,21 @@ import type { EventStore } from './event-store.js';
  * @param announce called after events were appended; must not throw and must not wait
  */
 export function announcing(store: EventStore, announce: () => void): EventStore {
+  let isDue = false;
+  // One nudge for all that was appended in one turn of the event loop.
+  const appended = (): void => {
+    if (isDue) return;
+    isDue = true;
+    setImmediate(() => {
+      isDue = false;
+      announce();
+    });
+  };
   return {
     location: store.location,
     append: async (...call) => {
       const result = await store.append(...call);
-      if (result.kind === 'appended') announce();
+      if (result.kind === 'appended') appended();
       return result;
     },
     readStream: (stream) => store.readStream(stream),
