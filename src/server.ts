@@ -64,7 +64,11 @@ async function createApplication(
   configuration: Configuration,
   adapters: Adapters,
 ): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: BODY_LIMIT, routerOptions: { maxParamLength: 1024 } });
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 1024 },
+  });
   const server = adapter.getInstance();
   server.setValidatorCompiler((route) => compileForRoute(route) as never);
   server.addHook('preHandler', idempotencyHook(adapters.store));
@@ -76,7 +80,6 @@ async function createApplication(
         logLevels: NEST_LEVELS[configuration.logLevel],
         json: !process.stdout.isTTY,
       }),
-      forceCloseConnections: true,
       bodyParser: false,
     },
   );

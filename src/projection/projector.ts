@@ -2,7 +2,7 @@
  * Copies the log into the warehouse: a loop over the store with a checkpoint, at its own pace. Woken by a nudge
  * or once a second; a nudge may be lost, an event may not.
  */
-import type { EventStore } from '../store/event-store.js';
+import { type EventStore, InvalidPosition } from '../store/event-store.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
 
 /** Events that are copied in one step. */
@@ -99,8 +99,15 @@ export class Projector {
   private failed(error: unknown): number {
     if (this.failures++ === 0) this.onError(error);
     this.checkpoint = undefined;
-    this.current = { ...this.current, error: error instanceof Error ? error.message : String(error) };
+    this.current = { ...this.current, error: this.explain(error) };
     return Math.min(IDLE_MS * 2 ** (this.failures - 1), BACKOFF_LIMIT_MS);
+  }
+
+  private explain(error: unknown): string {
+    if (error instanceof InvalidPosition) {
+      return `${this.warehouse.location} knows more than ${this.store.location}: was the event store put back to an older state? Stop the service, delete the warehouse and start again; it is filled from the events`;
+    }
+    return error instanceof Error ? error.message : String(error);
   }
 
   private async rest(milliseconds: number, untilNudge: boolean): Promise<void> {

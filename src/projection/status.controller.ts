@@ -1,10 +1,11 @@
 /** Where the projection stands, rebuilds, verification, health. */
-import { Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createRequire } from 'node:module';
+import { receiptFor } from '../http/idempotency.js';
 import { Route } from '../http/route.js';
-import { EVENT_STORE, type EventStore } from '../store/event-store.js';
+import { EVENT_STORE, type EventStore, InvalidPosition } from '../store/event-store.js';
 import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
 import { Projector } from './projector.js';
 import { verify } from './rebuild.js';
@@ -30,7 +31,8 @@ export class StatusController {
   async status(): Promise<object> {
     const { asOf, checkpoint, error } = this.projector.progress();
     const head = await this.store.head();
-    const behind = await this.store.countAfter(checkpoint);
+    // Null where the warehouse is ahead of the store; projectionError then says what to do.
+    const behind = await this.store.countAfter(checkpoint).catch(unlessInvalid);
     return {
       events: head.events,
       position: head.position,
@@ -55,8 +57,14 @@ export class StatusController {
       },
     },
   })
-  startRebuild(@Query('fromStore') fromStore: boolean): RebuildState {
-    return this.rebuilds.start(fromStore);
+  async startRebuild(
+    @Query('fromStore') fromStore: boolean,
+    @Req() { idempotency }: FastifyRequest,
+  ): Promise<RebuildState> {
+    const state = { ...this.rebuilds.start(fromStore) };
+    const receipt = receiptFor(idempotency, 202, state);
+    if (receipt !== undefined) await this.store.keepReceipt(receipt);
+    return state;
   }
 
   @Get('v1/rebuilds/:id')
@@ -98,4 +106,9 @@ export class StatusController {
     if (reasons.length > 0) reply.status(503);
     return reasons.length === 0 ? { status: 'ok' } : { status: 'not ready', reasons };
   }
+}
+
+function unlessInvalid(error: unknown): null {
+  if (error instanceof InvalidPosition) return null;
+  throw error;
 }
