@@ -33,9 +33,9 @@ export class Processes {
     const ended = once(child, 'exit').then(() =>
       Promise.reject(new Unreachable('The classifier did not start.')),
     );
+    ended.catch(() => undefined);
     child.send(training);
     const [{ port, trainedMs }] = (await Promise.race([listening, ended])) as [Listening];
-    ended.catch(() => undefined);
     return { url: `http://127.0.0.1:${port}`, trainedMs };
   }
 

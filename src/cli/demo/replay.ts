@@ -58,6 +58,8 @@ export class Replay {
       // The service stores these while the classifier answers the next ones.
       await recording;
       recording = this.world.record(this.takeUntil(reached)).then(() => onProgress(some.length));
+      // When the classifier fails first, nobody is left to await this one.
+      recording.catch(() => undefined);
     }
     await recording;
     await this.world.record(this.takeUntil(stretch.to));
