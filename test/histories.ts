@@ -162,3 +162,17 @@ export const deliveries = fc.array(
   fc.record({ size: fc.integer({ min: 1, max: 12 }), back: fc.integer({ min: 0, max: 5 }) }),
   { minLength: 1, maxLength: 8 },
 );
+
+/**
+ * A check that is made for a few seconds only: a busy machine tries fewer histories. (fast-check's own limit
+ * leaves the check under way running beside the next one.)
+ */
+export function forSeconds<Values extends unknown[]>(
+  seconds: number,
+  check: (...values: Values) => Promise<void>,
+): (...values: Values) => Promise<void> {
+  const until = performance.now() + seconds * 1000;
+  return async (...values) => {
+    if (performance.now() < until) await check(...values);
+  };
+}

@@ -89,13 +89,14 @@ function rangeOf({ from, to, interval }: QualityQuery): { from: number; to: numb
 /** Every share beside the number of labels behind it. */
 function measures(counts: QualityCounts): object {
   const { predictions, labelled, correct, top3, top5, reciprocalRanks, errors } = counts;
+  const interval = wilson(correct, labelled);
   const share = (part: number): number | null => (labelled === 0 ? null : part / labelled);
   return {
     predictions,
     labelled,
     coverage: predictions === 0 ? null : labelled / predictions,
     accuracy: share(correct),
-    accuracyInterval: labelled === 0 ? null : wilson(correct, labelled),
+    accuracyInterval: interval === null ? null : [interval.low, interval.high],
     accuracyAt3: share(top3),
     accuracyAt5: share(top5),
     meanReciprocalRank: share(reciprocalRanks),

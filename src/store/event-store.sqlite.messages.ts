@@ -10,20 +10,21 @@ export type Value = string | number | null;
 /** Stream, expected revision, the receipt (four values, key null without one), then the events one by one. */
 export type AppendRequest = Value[];
 
-export type ReadRequest =
-  | ['stream', string]
-  /** The next step through the log; it may end before the limit. */
-  | ['after', position: number, limit: number, predictor: string | null]
-  | ['predictors']
-  | ['head']
-  | ['receipt', string];
+/** The next step through the log; it may end before the limit. */
+export type StepRequest = ['after', position: number, limit: number, predictor: string | null];
+
+/** Found by a key, in microseconds. */
+export type LookupRequest = ['stream', string] | ['predictors'] | ['head'] | ['receipt', string];
+
+export type ReadRequest = LookupRequest | StepRequest;
 
 /** Everything that one turn of the event loop asked for. */
 export interface Batch {
   /** The clock of the service, milliseconds. */
   now: number;
   appends: AppendRequest[];
-  reads: ReadRequest[];
+  lookups: LookupRequest[];
+  steps: StepRequest[];
 }
 
 /**
@@ -47,8 +48,8 @@ export type ReadReply = ['read', rows: Value[], reached: number | null] | Failed
 
 export type Succeeded<R> = Exclude<R, Failed>;
 
-/** Replies come in the order of the requests, appends and reads each by themselves. */
-export type Reply = { appends: AppendReply[] } | { read: ReadReply };
+/** Replies come in the order of the requests, each kind by itself. */
+export type Reply = { appends: AppendReply[] } | { lookups: ReadReply[] } | { step: ReadReply };
 
 /** Asks the worker to close the file and end. */
 export const CLOSE = 'close';

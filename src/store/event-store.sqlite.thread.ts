@@ -20,7 +20,8 @@ export class Thread {
   readonly #path: string;
   readonly #now: () => number;
   readonly #appends: Waiting<AppendReply>[] = [];
-  readonly #reads: Waiting<ReadReply>[] = [];
+  readonly #lookups: Waiting<ReadReply>[] = [];
+  readonly #steps: Waiting<ReadReply>[] = [];
   #batch: Batch | null = null;
   #running = true;
 
@@ -56,8 +57,11 @@ export class Thread {
   }
 
   read(request: ReadRequest): Promise<Succeeded<ReadReply>> {
-    this.#nextBatch().reads.push(request);
-    return new Promise((resolve, reject) => this.#reads.push({ resolve, reject }));
+    const batch = this.#nextBatch();
+    if (request[0] === 'after') batch.steps.push(request);
+    else batch.lookups.push(request);
+    const waiting = request[0] === 'after' ? this.#steps : this.#lookups;
+    return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
   }
 
   /** Lets it finish what was asked and close the file. */
@@ -69,7 +73,7 @@ export class Thread {
   /** Collects until the end of this turn of the event loop. */
   #nextBatch(): Batch {
     if (this.#batch === null) {
-      this.#batch = { now: 0, appends: [], reads: [] };
+      this.#batch = { now: 0, appends: [], lookups: [], steps: [] };
       setImmediate(() => this.#send());
     }
     return this.#batch;
@@ -83,8 +87,9 @@ export class Thread {
   }
 
   #receive(reply: Reply): void {
-    if ('read' in reply) return this.#settle(this.#reads.splice(0, 1), [reply.read]);
-    this.#settle(this.#appends.splice(0, reply.appends.length), reply.appends);
+    if ('step' in reply) this.#settle(this.#steps.splice(0, 1), [reply.step]);
+    else if ('lookups' in reply) this.#settle(this.#lookups.splice(0, reply.lookups.length), reply.lookups);
+    else this.#settle(this.#appends.splice(0, reply.appends.length), reply.appends);
   }
 
   #settle<R extends AppendReply | ReadReply>(waiting: Waiting<R>[], replies: R[]): void {
@@ -104,7 +109,11 @@ export class Thread {
   }
 
   #failWaiting(reason: string): void {
-    for (const { reject } of [...this.#appends.splice(0), ...this.#reads.splice(0)]) {
+    for (const { reject } of [
+      ...this.#appends.splice(0),
+      ...this.#lookups.splice(0),
+      ...this.#steps.splice(0),
+    ]) {
       reject(new StoreUnavailable(`the thread of ${this.#path} ended (${reason}): the call can be repeated`));
     }
   }

@@ -1,7 +1,8 @@
 /**
  * The thread that owns the event store's file. It takes whatever is queued, appends all of it in one
- * transaction, so that many callers share one fsync, and answers once the commit has returned. Reads follow
- * between two transactions, so that they never see what is not durable.
+ * transaction, so that many callers share one fsync, and answers once the commit has returned. Reads come
+ * between two transactions, so that they never see what is not durable: look-ups ahead of the appends, since a
+ * correction waits for one and then for its own fsync; steps through the log after them.
  */
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { failureOf } from './event-store.sqlite.file.js';
@@ -11,16 +12,18 @@ import {
   type AppendRequest,
   type Batch,
   type Failed,
+  type LookupRequest,
   type ReadReply,
-  type ReadRequest,
   type Reply,
+  type StepRequest,
 } from './event-store.sqlite.messages.js';
 
 const { path } = workerData as { path: string };
 const port = parentPort as MessagePort;
 let log: Log | undefined;
 let appends: AppendRequest[] = [];
-let reads: ReadRequest[] = [];
+let lookups: LookupRequest[] = [];
+let steps: StepRequest[] = [];
 let now = 0;
 let closing = false;
 
@@ -36,7 +39,8 @@ function take(message: Batch | typeof CLOSE): void {
   }
   now = message.now;
   appends = appends.length === 0 ? message.appends : appends.concat(message.appends);
-  reads = reads.length === 0 ? message.reads : reads.concat(message.reads);
+  lookups = lookups.length === 0 ? message.lookups : lookups.concat(message.lookups);
+  steps = steps.length === 0 ? message.steps : steps.concat(message.steps);
 }
 
 function work(): void {
@@ -44,14 +48,18 @@ function work(): void {
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
       take(next.message as Batch | typeof CLOSE);
     }
-    if (appends.length > 0) {
+    if (lookups.length > 0) {
+      const requests = lookups;
+      lookups = [];
+      reply({ lookups: answer(requests.length, (open) => requests.map((request) => open.read(request))) });
+    } else if (appends.length > 0) {
       const requests = appends;
       appends = [];
       reply({ appends: answer(requests.length, (open) => open.append(requests, now)) });
-    } else if (reads.length > 0) {
-      const request = reads.shift() as ReadRequest;
-      const [read] = answer(1, (open) => [open.read(request)]) as [ReadReply];
-      reply({ read });
+    } else if (steps.length > 0) {
+      const request = steps.shift() as StepRequest;
+      const [step] = answer(1, (open) => [open.read(request)]) as [ReadReply];
+      reply({ step });
     } else break;
   }
   // The file is closed and its log folded into it when the thread's memory goes.

@@ -16,8 +16,9 @@ import { SampleRatio } from './sample-ratio.js';
  * - `pending`: not shown, or nothing to compare yet.
  * - `waived`: not asked (no latency limit; users who never confirm).
  *
- * A check counts as answered while its evidence stands at the threshold or above, and no longer: a chance
- * peak that more data take back neither bars a canary for good nor helps it. A verdict, in contrast, stays.
+ * A check is answered once its evidence has reached the threshold, until the evidence falls below 1 again:
+ * then the data speak for the opposite, and a chance peak neither bars a canary for good nor helps it. That
+ * an answer counts less long than the guarantee allows can only make it rarer. A verdict, in contrast, stays.
  */
 export type CheckStatus = 'pass' | 'fail' | 'pending' | 'waived';
 
@@ -33,7 +34,7 @@ export interface Check {
   status: CheckStatus;
   /** Evidence E at the last bucket's end, at most 1e15; 1 says nothing, below 1 speaks for the opposite. */
   evidence: number;
-  /** 1 / alpha: the evidence at which the check counts as answered. */
+  /** 1 / alpha: the evidence at which the check is answered. */
   threshold: number;
   /** Canary's rate over the baseline's; sample-ratio: canary's newcomers over the expected ones. */
   estimate: number | null;
@@ -51,6 +52,11 @@ const ABOUT_CONFIRMATIONS: readonly CheckName[] = [
   'right-not-higher',
 ];
 const EVIDENCE_CAP = 1e15;
+
+/** Whether the check has been answered: an alarm has gone off, or what was to be shown has been shown. */
+export function isAnswered({ name, status }: Pick<Check, 'name' | 'status'>): boolean {
+  return status === (ALARMS.includes(name) ? 'fail' : 'pass');
+}
 
 /** One rate on both arms, and the evidence for every claim about it. */
 class RateWatch {
@@ -82,6 +88,8 @@ export class Evidence {
   private readonly rateOf = new Map<CheckName, Rate>();
   /** Log evidence at the last bucket's end. */
   private readonly logs = new Map<CheckName, number>();
+  /** Checks whose evidence has reached its threshold and has not fallen below 1 since. */
+  private readonly standing = new Set<CheckName>();
 
   constructor(
     private readonly policy: Policy,
@@ -131,13 +139,16 @@ export class Evidence {
   /** The end of a bucket: whoever asks from now on sees the evidence of all blocks so far. */
   settle(): void {
     for (const name of CHECK_NAMES) {
-      this.logs.set(name, this.processOf(name)?.logEvidence ?? this.sampleRatio.logEvidence);
+      const log = this.processOf(name)?.logEvidence ?? this.sampleRatio.logEvidence;
+      this.logs.set(name, log);
+      if (log >= this.logThreshold(name)) this.standing.add(name);
+      else if (log < 0) this.standing.delete(name);
     }
   }
 
-  /** Whether a check is asked, and its evidence stands at the threshold or above. */
+  /** Whether a check is asked and has been answered: see CheckStatus. */
   has(name: CheckName): boolean {
-    return !this.isWaived(name) && this.logEvidence(name) >= this.logThreshold(name);
+    return this.standing.has(name) && !this.isWaived(name);
   }
 
   isWaived(name: CheckName): boolean {

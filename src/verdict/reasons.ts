@@ -1,7 +1,7 @@
 /** A verdict in plain words: which versions, which numbers, and what to do or to wait for. */
 import type { CheckName, Policy } from '../event/policy.js';
 import { firstBucket, type Arms } from './blocks.js';
-import type { Check } from './checks.js';
+import { isAnswered, type Check } from './checks.js';
 
 export interface Scene extends Arms {
   policy: Policy;
@@ -19,10 +19,10 @@ export function rollbackReason(scene: Scene): string {
     const limit = scene.policy.latencyLimitMs ?? 0;
     return `${canary} is slower than ${limit} ms more often: ${failures(scene, 'slow-up')}. ${send}`;
   }
-  const accepted = `${decimal(1 + scene.policy.tolerance)} would be accepted`;
+  const accepted = `${(1 + scene.policy.tolerance).toFixed(2)} times would be accepted`;
   const confirmed = scene.confirmationsWaived
     ? 'Users never confirm here, so corrections alone were compared'
-    : `They do not confirm its answers that much more often (${times(scene, 'right-not-higher')}), so this is not just a habit of labelling more`;
+    : `They do not confirm its answers that much more often (${aside(scene, 'right-not-higher')}), so this is not just a habit of labelling more`;
   return `${canary} gives more wrong answers: ${corrections(scene)}, where ${accepted}. ${confirmed}. ${send}`;
 }
 
@@ -89,18 +89,18 @@ function barReason(scene: Scene): string | null {
   if (has(scene, 'wrong-up')) {
     return (
       `${sentence(corrections(scene))}, but it is not shown that they do not also confirm more often ` +
-      `(${times(scene, 'right-not-higher')}): they may only label more. That is no ground for a rollback and bars a promotion. ${look}.`
+      `(${aside(scene, 'right-not-higher')}): they may only label more. That is no ground for a rollback and bars a promotion. ${look}.`
     );
   }
   if (has(scene, 'right-lower')) {
     return (
       `Users of ${canary} confirm less often than users of ${baseline}, ${times(scene, 'right-lower')} as often, while they correct ` +
-      `${times(scene, 'wrong-up')} as often. Fewer confirmations without more corrections say nothing about the answers, only that users behave differently. ${look}.`
+      `${times(scene, 'wrong-up')} as often. Fewer confirmations alone say nothing about the answers, only that users behave differently; more corrections with them would (wrong-up has evidence ${decimal(find(scene, 'wrong-up').evidence)} of ${decimal(find(scene, 'wrong-up').threshold)}). ${look}.`
     );
   }
   if (has(scene, 'wrong-lower') && scene.missing.includes('right-held')) {
     return (
-      `Users of ${canary} correct less often than users of ${baseline} (${times(scene, 'wrong-lower')}), which is good news only if they ` +
+      `Users of ${canary} correct less often than users of ${baseline} (${aside(scene, 'wrong-lower')}), which is good news only if they ` +
       `confirm as often as before. They ${confirmations(scene)}; right-held has evidence ` +
       `${decimal(find(scene, 'right-held').evidence)} of ${decimal(find(scene, 'right-held').threshold)}. Wait for more labels, or ${look.charAt(0).toLowerCase()}${look.slice(1)}.`
     );
@@ -109,7 +109,7 @@ function barReason(scene: Scene): string | null {
 }
 
 function corrections(scene: Scene): string {
-  return `users correct answers of ${scene.canary} ${times(scene, 'wrong-up')} as often as those of ${scene.baseline}`;
+  return `users call answers of ${scene.canary} wrong ${times(scene, 'wrong-up')} as often as those of ${scene.baseline}`;
 }
 
 function confirmations(scene: Scene): string {
@@ -121,17 +121,26 @@ function failures(scene: Scene, name: CheckName): string {
   return `${percent(canary.value ?? 0)} of its predictions, against ${percent(baseline.value ?? 0)} of ${scene.baseline}'s in the same hours`;
 }
 
+/** For a sentence: "1.31 times (95 % interval 1.12 to 1.53)". */
 function times(scene: Scene, name: CheckName): string {
   const { estimate, interval } = find(scene, name);
   if (estimate === null) return 'an unknown number of times';
-  const range =
-    interval === null ? '' : ` (95 % interval ${decimal(interval[0])} to ${decimal(interval[1])})`;
-  return `${decimal(estimate)} times${range}`;
+  return `${estimate.toFixed(2)} times${interval === null ? '' : ` (${range(interval)})`}`;
+}
+
+/** For a bracket: "1.31 times, 95 % interval 1.12 to 1.53". */
+function aside(scene: Scene, name: CheckName): string {
+  const { estimate, interval } = find(scene, name);
+  if (estimate === null) return 'the ratio is unknown';
+  return `${estimate.toFixed(2)} times${interval === null ? '' : `, ${range(interval)}`}`;
+}
+
+function range([low, high]: [number, number]): string {
+  return `95 % interval ${low.toFixed(2)} to ${high.toFixed(2)}`;
 }
 
 function has(scene: Scene, name: CheckName): boolean {
-  const { status, evidence, threshold } = find(scene, name);
-  return evidence >= threshold && status !== 'waived';
+  return isAnswered(find(scene, name));
 }
 
 function find(scene: Scene, name: CheckName): Check {

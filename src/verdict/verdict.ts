@@ -59,14 +59,12 @@ type Decision = { verdict: 'promote' | 'rollback'; reason: string; at: number };
 
 export function judgeCanary(input: JudgementInput): Judgement {
   const { bucketSeconds, ageEdgesSeconds } = input.policy;
+  const blocks = closedBlocks(input.rows, { ...input, bucketSeconds, ageEdgesSeconds });
   const evidence = new Evidence(input.policy, onsetsOf({ ...input, bucketSeconds }));
   const timeline: TimelinePoint[] = [];
   let decision: Decision | null = null;
-  for (const [at, blocks] of polls(
-    closedBlocks(input.rows, { ...input, bucketSeconds, ageEdgesSeconds }),
-    input,
-  )) {
-    for (const block of blocks) evidence.add(block);
+  for (const [at, newlyClosed] of polls(blocks, input)) {
+    for (const block of newlyClosed) evidence.add(block);
     evidence.settle();
     decision ??= decide(evidence, input, at);
     timeline.push({ at, evidence: evidence.values() });

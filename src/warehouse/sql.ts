@@ -135,7 +135,7 @@ export const duckdb: Dialect = {
   at: (array, place, field) => `${array}[${place} + 1].${plain(field)}`,
   length: (array) => `len(${array})`,
   rankOf: (candidates, label) =>
-    `list_min(list_transform(list_filter(${candidates}, lambda c: c.label = ${label}), lambda c: c.rank))`,
+    `list_min(list_transform(list_filter(${candidates}, lambda one: one.label = ${label}), lambda one: one.rank))`,
 
   // A window over nothing but unique rows costs a third of the derivation.
   eachOnce: () => '',
@@ -184,7 +184,7 @@ export function bigquery(dataset: string): Dialect {
     at: (array, place, field) => `${array}[SAFE_OFFSET(${place})].${plain(field)}`,
     length: (array) => `ARRAY_LENGTH(${array})`,
     rankOf: (candidates, label) =>
-      `(SELECT MIN(c.rank) FROM UNNEST(${candidates}) AS c WHERE c.label = ${label})`,
+      `(SELECT MIN(one.rank) FROM UNNEST(${candidates}) AS one WHERE one.label = ${label})`,
 
     eachOnce: (key, order) => `QUALIFY ROW_NUMBER() OVER (PARTITION BY ${key} ORDER BY ${order}) = 1`,
 

@@ -22,7 +22,8 @@ export interface EventRange {
 
 /**
  * A table derived from events. `${name}_sealed` keeps the rows of the events up to a position; the view under
- * the name itself adds those of the events behind it. The one SELECT serves both, and the rebuild.
+ * the name itself shows them, and derives those of the events behind it where an adapter seals later than it
+ * appends. The one SELECT serves all of it, and the rebuild.
  */
 export interface Derivation {
   readonly name: string;

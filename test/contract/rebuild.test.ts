@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,23 +13,29 @@ import { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
 import { LOG } from './warehouse.events.js';
 
 let folder: string;
+let stores = 0;
 let store: EventStore;
 let warehouse: DuckDbWarehouse;
 /** The log as the store gives it back. */
 let log: StoredEvent[];
 
-beforeEach(async () => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'assay-rebuild-'));
-  store = await SqliteEventStore.open(join(folder, 'events.db'));
   warehouse = await DuckDbWarehouse.open(join(folder, 'warehouse.duckdb'), PROJECTION);
+});
+
+beforeEach(async () => {
+  store = await SqliteEventStore.open(join(folder, `${++stores}.db`));
+  await warehouse.clear();
   for (const event of LOG) await write(event.stream, event.revision - 1, event);
   log = (await store.readAll(null, 100)).events;
   await warehouse.append(log, log.at(-1)?.position ?? null);
 });
 
-afterEach(async () => {
+afterEach(() => store.close());
+
+afterAll(async () => {
   await warehouse.close();
-  await store.close();
   rmSync(folder, { recursive: true });
 });
 

@@ -1,5 +1,5 @@
 /** What every warehouse promises, as a suite: one call an adapter. */
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { StoredEvent } from '#assay/event/envelope.js';
 import { readSeries, readTotals } from '#assay/quality/questions.js';
 import { readBuckets } from '#assay/verdict/cells.js';
@@ -21,12 +21,14 @@ export function warehouseContract(name: string, fresh: () => Promise<WarehouseUn
     let place: WarehouseUnderTest;
     let warehouse: Warehouse;
 
-    beforeEach(async () => {
+    beforeAll(async () => {
       place = await fresh();
       warehouse = await place.open();
     });
 
-    afterEach(async () => {
+    beforeEach(() => warehouse.clear());
+
+    afterAll(async () => {
       await warehouse.close();
       await place.remove();
     });
@@ -395,6 +397,7 @@ export function warehouseContract(name: string, fresh: () => Promise<WarehouseUn
       await warehouse.close();
       await expect(warehouse.head()).rejects.toThrow(WarehouseUnavailable);
       await warehouse.close();
+      warehouse = await place.open();
     });
   });
 }

@@ -245,6 +245,7 @@ describe('quality', () => {
     const [series] = today.body.series;
     expect(series).toMatchObject({ version: 'v7' });
     expect(series.total).toMatchObject({ labelled: 1, accuracy: 0, accuracyAt3: 1, meanReciprocalRank: 0.5 });
+    expect(series.total.accuracyInterval).toEqual([0, expect.closeTo(0.793, 3)]);
     expect(series.points).toHaveLength(1);
     expect(series.points[0].start).toBe('2026-01-05T00:00:00.000Z');
   });

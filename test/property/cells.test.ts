@@ -8,7 +8,7 @@ import { foldPrediction, outcomeOf, type PredictionState } from '#assay/event/pr
 import { PROJECTION } from '#assay/projection/views.js';
 import { type BucketRow, type CellPolicy, readBuckets } from '#assay/verdict/cells.js';
 import { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
-import { DAY, happenings, logOf } from '../histories.js';
+import { DAY, forSeconds, happenings, logOf } from '../histories.js';
 
 let folder: string;
 let warehouse: DuckDbWarehouse;
@@ -37,16 +37,21 @@ describe('the buckets of a canary', () => {
   test('are what a straightforward count gives', async () => {
     const startedAt = fc.constantFrom(DAY - 1000, DAY, DAY + 1, DAY + 300_000);
     await fc.assert(
-      fc.asyncProperty(happenings(20), policies, startedAt, async (happened, policy, started) => {
-        const log = logOf(happened);
-        await warehouse.clear();
-        await warehouse.append(log, 'end');
-        const request = { predictor: 'p', baseline: 'v1', canary: 'v2', startedAt: started, policy };
-        const rows = await readBuckets(warehouse, request);
-        const expected = counted(log, started, policy);
-        expect(rows.map(rounded)).toEqual(expected.map(rounded));
-      }),
-      { numRuns: 80 },
+      fc.asyncProperty(
+        happenings(20),
+        policies,
+        startedAt,
+        forSeconds(6, async (happened, policy, started) => {
+          const log = logOf(happened);
+          await warehouse.clear();
+          await warehouse.append(log, 'end');
+          const request = { predictor: 'p', baseline: 'v1', canary: 'v2', startedAt: started, policy };
+          const rows = await readBuckets(warehouse, request);
+          const expected = counted(log, started, policy);
+          expect(rows.map(rounded)).toEqual(expected.map(rounded));
+        }),
+      ),
+      { numRuns: 50 },
     );
   });
 });

@@ -8,7 +8,7 @@ import { predictionOfStream, type StoredEvent } from '#assay/event/envelope.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
 import type { Derivation, Statement } from '#assay/warehouse/warehouse.js';
-import { anyOrder, DAY, deliveries, happenings, logOf, redelivered } from '../histories.js';
+import { anyOrder, DAY, deliveries, forSeconds, happenings, logOf, redelivered } from '../histories.js';
 
 let folder: string;
 let warehouse: DuckDbWarehouse;
@@ -47,7 +47,7 @@ describe('sealing', () => {
         happenings(8),
         deliveries,
         fc.integer({ min: 0, max: 40 }),
-        async (happened, steps, split) => {
+        forSeconds(6, async (happened, steps, split) => {
           const log = logOf(happened);
           await load(redelivered(log, steps));
           expect((await warehouse.head()).events).toBe(log.length);
@@ -62,9 +62,9 @@ describe('sealing', () => {
           const { differences } = await warehouse.deriveGeneration();
           expect(differences).toEqual([]);
           await warehouse.swapGeneration();
-        },
+        }),
       ),
-      { numRuns: 25 },
+      { numRuns: 20 },
     );
   });
 });
@@ -91,12 +91,15 @@ const outcomes = () =>
 describe('the outcome', () => {
   test('in SQL is that of the fold', async () => {
     await fc.assert(
-      fc.asyncProperty(happenings(12), async (happened) => {
-        const log = logOf(happened);
-        await load([log]);
-        expect(await outcomes()).toEqual(foldedOutcomes(log));
-      }),
-      { numRuns: 60 },
+      fc.asyncProperty(
+        happenings(12),
+        forSeconds(6, async (happened) => {
+          const log = logOf(happened);
+          await load([log]);
+          expect(await outcomes()).toEqual(foldedOutcomes(log));
+        }),
+      ),
+      { numRuns: 40 },
     );
   });
 
@@ -114,14 +117,14 @@ describe('the outcome', () => {
     await fc.assert(
       fc.asyncProperty(
         apart.chain((happened) => fc.tuple(fc.constant(happened), anyOrder(happened))),
-        async ([one, other]) => {
+        forSeconds(6, async ([one, other]) => {
           await load([logOf(one)]);
           const expected = await outcomes();
           await load([logOf(other)]);
           expect(await outcomes()).toEqual(expected);
-        },
+        }),
       ),
-      { numRuns: 25 },
+      { numRuns: 20 },
     );
   });
 });
@@ -160,45 +163,50 @@ describe('text', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     const distinct = fc.uniqueArray(text, { minLength: 2, maxLength: 5 });
     await fc.assert(
-      fc.asyncProperty(distinct, text, fc.nat(), async (labels, comment, pick) => {
-        const rank = pick % labels.length;
-        const [label] = labels.slice(rank);
-        const candidates = labels.map((one) => ({ label: one, confidence: 0.1 }));
-        const stream = 'prediction-t';
-        const common = { stream, predictor: 'p', occurredAt: DAY };
-        const answer = {
-          predictionId: 't',
-          predictor: 'p',
-          version: comment,
-          input: comment,
-          subject: comment,
-          candidates,
-        };
-        const correction = { predictionId: 't', correctionId: 'c', label, comment };
-        await load([
-          logOf([
-            { ...common, type: 'assay.prediction.recorded', data: answer },
-            { ...common, type: 'assay.prediction.corrected', data: correction },
-          ]),
-        ]);
-        const rows = await warehouse.query(
-          (sql) => `
+      fc.asyncProperty(
+        distinct,
+        text,
+        fc.nat(),
+        forSeconds(6, async (labels, comment, pick) => {
+          const rank = pick % labels.length;
+          const [label] = labels.slice(rank);
+          const candidates = labels.map((one) => ({ label: one, confidence: 0.1 }));
+          const stream = 'prediction-t';
+          const common = { stream, predictor: 'p', occurredAt: DAY };
+          const answer = {
+            predictionId: 't',
+            predictor: 'p',
+            version: comment,
+            input: comment,
+            subject: comment,
+            candidates,
+          };
+          const correction = { predictionId: 't', correctionId: 'c', label, comment };
+          await load([
+            logOf([
+              { ...common, type: 'assay.prediction.recorded', data: answer },
+              { ...common, type: 'assay.prediction.corrected', data: correction },
+            ]),
+          ]);
+          const rows = await warehouse.query(
+            (sql) => `
           SELECT o.version, o.subject, o.candidates, o.truth_rank, o.true_label, c.comment
           FROM ${sql.table('prediction_outcomes')} AS o
           JOIN ${sql.table('corrections')} AS c ON c.prediction_id = o.prediction_id`,
-        );
-        expect(rows).toEqual([
-          {
-            version: comment,
-            subject: comment,
-            candidates: candidates.map((candidate, index) => ({ rank: index, ...candidate })),
-            truth_rank: rank,
-            true_label: label,
-            comment,
-          },
-        ]);
-      }),
-      { numRuns: 60 },
+          );
+          expect(rows).toEqual([
+            {
+              version: comment,
+              subject: comment,
+              candidates: candidates.map((candidate, index) => ({ rank: index, ...candidate })),
+              truth_rank: rank,
+              true_label: label,
+              comment,
+            },
+          ]);
+        }),
+      ),
+      { numRuns: 40 },
     );
   });
 });

@@ -31,7 +31,7 @@ FROM (
     FROM (
       SELECT p.version, 300000 * DIV(UNIX_MILLIS(p.predicted_at), 300000) AS bucket,
         FARM_FINGERPRINT(COALESCE(p.subject, p.prediction_id)) AS person, p.predicted_at, p.status, p.latency_ms,
-        COALESCE(IF(c.first_given_rank IS NOT NULL, IF(c.first_given_rank < ARRAY_LENGTH(p.candidates), c.first_given_rank, NULL), (SELECT MIN(c.rank) FROM UNNEST(p.candidates) AS c WHERE c.label = c.first_given_label)) < 1, FALSE) AS says_right,
+        COALESCE(IF(c.first_given_rank IS NOT NULL, IF(c.first_given_rank < ARRAY_LENGTH(p.candidates), c.first_given_rank, NULL), (SELECT MIN(one.rank) FROM UNNEST(p.candidates) AS one WHERE one.label = c.first_given_label)) < 1, FALSE) AS says_right,
         CASE WHEN c.first_at IS NULL THEN 6 WHEN UNIX_MILLIS(c.first_at) - UNIX_MILLIS(p.predicted_at) < 300000 THEN 0 WHEN UNIX_MILLIS(c.first_at) - UNIX_MILLIS(p.predicted_at) < 900000 THEN 1 WHEN UNIX_MILLIS(c.first_at) - UNIX_MILLIS(p.predicted_at) < 2400000 THEN 2 WHEN UNIX_MILLIS(c.first_at) - UNIX_MILLIS(p.predicted_at) < 6000000 THEN 3 WHEN UNIX_MILLIS(c.first_at) - UNIX_MILLIS(p.predicted_at) < 18000000 THEN 4 WHEN UNIX_MILLIS(c.first_at) - UNIX_MILLIS(p.predicted_at) < 86400000 THEN 5 ELSE 6 END AS bin
       FROM `assay.predictions` AS p
       LEFT JOIN (

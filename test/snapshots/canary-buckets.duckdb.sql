@@ -31,7 +31,7 @@ FROM (
     FROM (
       SELECT p.version, 300000 * ((epoch_ms(p.predicted_at)) // (300000)) AS bucket,
         hash(COALESCE(p.subject, p.prediction_id)) AS person, p.predicted_at, p.status, p.latency_ms,
-        COALESCE(IF(c.first_given_rank IS NOT NULL, IF(c.first_given_rank < len(p.candidates), c.first_given_rank, NULL), list_min(list_transform(list_filter(p.candidates, lambda c: c.label = c.first_given_label), lambda c: c.rank))) < 1, FALSE) AS says_right,
+        COALESCE(IF(c.first_given_rank IS NOT NULL, IF(c.first_given_rank < len(p.candidates), c.first_given_rank, NULL), list_min(list_transform(list_filter(p.candidates, lambda one: one.label = c.first_given_label), lambda one: one.rank))) < 1, FALSE) AS says_right,
         CASE WHEN c.first_at IS NULL THEN 6 WHEN epoch_ms(c.first_at) - epoch_ms(p.predicted_at) < 300000 THEN 0 WHEN epoch_ms(c.first_at) - epoch_ms(p.predicted_at) < 900000 THEN 1 WHEN epoch_ms(c.first_at) - epoch_ms(p.predicted_at) < 2400000 THEN 2 WHEN epoch_ms(c.first_at) - epoch_ms(p.predicted_at) < 6000000 THEN 3 WHEN epoch_ms(c.first_at) - epoch_ms(p.predicted_at) < 18000000 THEN 4 WHEN epoch_ms(c.first_at) - epoch_ms(p.predicted_at) < 86400000 THEN 5 ELSE 6 END AS bin
       FROM predictions AS p
       LEFT JOIN (

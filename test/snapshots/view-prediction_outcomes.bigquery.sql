@@ -8,8 +8,8 @@ FROM (
   SELECT p.prediction_id, p.predictor, p.version, p.subject, p.predicted_at, p.recorded_at, p.status,
     p.error_kind, p.label, p.confidence, p.candidates, p.latency_ms, p.pinned,
     COALESCE(c.corrections, 0) AS corrections, c.last_at, c.first_at, c.last_given_label,
-    IF(c.last_given_rank IS NOT NULL, IF(c.last_given_rank < ARRAY_LENGTH(p.candidates), c.last_given_rank, NULL), (SELECT MIN(c.rank) FROM UNNEST(p.candidates) AS c WHERE c.label = c.last_given_label)) AS truth_rank,
-    IF(c.first_given_rank IS NOT NULL, IF(c.first_given_rank < ARRAY_LENGTH(p.candidates), c.first_given_rank, NULL), (SELECT MIN(c.rank) FROM UNNEST(p.candidates) AS c WHERE c.label = c.first_given_label)) AS first_rank
+    IF(c.last_given_rank IS NOT NULL, IF(c.last_given_rank < ARRAY_LENGTH(p.candidates), c.last_given_rank, NULL), (SELECT MIN(one.rank) FROM UNNEST(p.candidates) AS one WHERE one.label = c.last_given_label)) AS truth_rank,
+    IF(c.first_given_rank IS NOT NULL, IF(c.first_given_rank < ARRAY_LENGTH(p.candidates), c.first_given_rank, NULL), (SELECT MIN(one.rank) FROM UNNEST(p.candidates) AS one WHERE one.label = c.first_given_label)) AS first_rank
   FROM `assay.predictions` AS p
   LEFT JOIN `assay.labels` AS c ON c.prediction_id = p.prediction_id
 ) AS o

@@ -8,8 +8,8 @@ FROM (
   SELECT p.prediction_id, p.predictor, p.version, p.subject, p.predicted_at, p.recorded_at, p.status,
     p.error_kind, p.label, p.confidence, p.candidates, p.latency_ms, p.pinned,
     COALESCE(c.corrections, 0) AS corrections, c.last_at, c.first_at, c.last_given_label,
-    IF(c.last_given_rank IS NOT NULL, IF(c.last_given_rank < len(p.candidates), c.last_given_rank, NULL), list_min(list_transform(list_filter(p.candidates, lambda c: c.label = c.last_given_label), lambda c: c.rank))) AS truth_rank,
-    IF(c.first_given_rank IS NOT NULL, IF(c.first_given_rank < len(p.candidates), c.first_given_rank, NULL), list_min(list_transform(list_filter(p.candidates, lambda c: c.label = c.first_given_label), lambda c: c.rank))) AS first_rank
+    IF(c.last_given_rank IS NOT NULL, IF(c.last_given_rank < len(p.candidates), c.last_given_rank, NULL), list_min(list_transform(list_filter(p.candidates, lambda one: one.label = c.last_given_label), lambda one: one.rank))) AS truth_rank,
+    IF(c.first_given_rank IS NOT NULL, IF(c.first_given_rank < len(p.candidates), c.first_given_rank, NULL), list_min(list_transform(list_filter(p.candidates, lambda one: one.label = c.first_given_label), lambda one: one.rank))) AS first_rank
   FROM predictions AS p
   LEFT JOIN labels AS c ON c.prediction_id = p.prediction_id
 ) AS o

@@ -74,7 +74,7 @@ async function showAll({ exit, predictions, seed, port }: DemoOptions, processes
   const questions = texts.slice(0, LIVE_QUESTIONS);
   for (const line of await askLive(assay, PREDICTOR, questions, codeTitles(descriptions))) say(line);
 
-  say(`\n${closing(verdicts, assay.url)}`);
+  say(`\n${closing(verdicts, assay.url, await hasDashboard(assay.url))}`);
   say(
     `\nDone in ${((Date.now() - startedAt) / 1000).toFixed(0)} s.${exit ? '' : ' Serving on; Ctrl-C ends it.'}`,
   );
@@ -103,17 +103,23 @@ async function prepare(
   return { texts: unseen, classifierUrl, assay: new Assay(url) };
 }
 
-function closing(verdicts: HealthAnswer[], url: string): string {
+function closing(verdicts: HealthAnswer[], url: string, dashboard: boolean): string {
   return [
     ...verdicts.map(
       ({ canary, baseline, verdict }) => `${canary} against ${baseline}: ${verdict.toUpperCase()}`,
     ),
     '',
-    `Look around      ${url}/docs`,
+    ...(dashboard ? [`Dashboard        ${url}/`] : []),
+    `All calls        ${url}/docs`,
     `Canary health    ${url}/v1/predictors/${PREDICTOR}/canary`,
     `End the canary   curl -X POST ${url}/v1/predictors/${PREDICTOR}/rollback -H 'content-type: application/json' -d '{"version":"v3"}'`,
     `Ask              curl -X POST ${url}/v1/predictors/${PREDICTOR}/predictions -H 'content-type: application/json' -d '{"input":"ice cream parlor"}'`,
   ].join('\n');
+}
+
+async function hasDashboard(url: string): Promise<boolean> {
+  const { ok } = await fetch(url);
+  return ok;
 }
 
 function learns(version: string): string {

@@ -1,4 +1,5 @@
 /** Accuracy and coverage by version, for people. */
+import type { Interval } from '../../quality/intervals.js';
 import { table } from '../health-text.js';
 import { count } from './progress.js';
 import type { Truth } from './replay.js';
@@ -12,9 +13,8 @@ export interface QualityAnswer {
       labelled: number;
       coverage: number | null;
       accuracy: number | null;
-      accuracyInterval: [number, number] | null;
+      accuracyInterval: Interval | null;
       accuracyAt5: number | null;
-      latencyMs: { p50: number | null };
     };
   }[];
 }
@@ -28,7 +28,6 @@ const HEADER = [
   'accuracy of the labelled',
   '95 % interval',
   'in first 5',
-  'median ms',
   'in truth',
 ];
 
@@ -50,13 +49,16 @@ export function qualityText(
       count(total.labelled),
       percent(total.coverage),
       percent(total.accuracy),
-      total.accuracyInterval?.map(percent).join(' to ') ?? '-',
+      between(total.accuracyInterval),
       percent(total.accuracyAt5),
-      total.latencyMs.p50?.toFixed(2) ?? '-',
       percent(known === undefined ? null : known.right / known.asked),
     ];
   });
   return table([HEADER, ...rows]).join('\n');
+}
+
+function between(interval: Interval | null): string {
+  return interval === null ? '-' : `${percent(interval.low)} to ${percent(interval.high)}`;
 }
 
 function percent(share: number | null): string {

@@ -23,11 +23,14 @@ import { Population } from './users.js';
 
 export const PREDICTOR = 'industry-code';
 
-/** What each version has learnt from. Its quality on the users' texts is for the service to find out. */
+/**
+ * What each version has learnt from: v2 from more than the version before it, v3 as if the other two thirds
+ * had been lost on the way. How good that makes them is for the service to find out.
+ */
 export const VERSIONS = {
-  v1: { part: { from: 0, to: 1 / 3 }, learns: 'a third of the texts' },
-  v2: { part: { from: 0, to: 1 }, learns: 'all of the texts' },
-  v3: { part: { from: 2 / 3, to: 1 }, learns: 'another third, as if the rest had been lost on the way' },
+  v1: { part: { from: 0, to: 1 / 3 }, learns: 'the first third' },
+  v2: { part: { from: 0, to: 1 }, learns: 'everything' },
+  v3: { part: { from: 2 / 3, to: 1 }, learns: 'the last third' },
 } satisfies Record<string, { part: Part; learns: string }>;
 
 type Version = keyof typeof VERSIONS;
@@ -77,7 +80,7 @@ export class Story {
       ({ fromDay }) => now - fromDay * DAY,
     ) as [number, number, number];
 
-    say(`${day(start)}: v1 is deployed and answers alone.`);
+    say(`${day(start)}: v1, which has learnt from ${VERSIONS.v1.learns} of the texts, answers alone.`);
     await this.deploy('v1', start);
     await this.play(start, first, ALONE.share, { v1: 1 });
 
@@ -88,7 +91,7 @@ export class Story {
     say(
       two.verdict === 'rollback'
         ? 'v3 is left running for you to look at; how to end it is said below.'
-        : `The data did not show that v3 is worse (verdict: ${two.verdict}); more predictions would.`,
+        : `v3 stays undecided (${two.verdict}): these are too few predictions to tell.`,
     );
     return [one, two];
   }
@@ -101,7 +104,7 @@ export class Story {
     share: number,
   ): Promise<HealthAnswer> {
     say(
-      `\n${day(from)}: ${canary} (learnt from ${VERSIONS[canary].learns}) starts as canary, on half the traffic.`,
+      `\n${day(from)}: ${canary}, which has learnt from ${VERSIONS[canary].learns}, starts as canary on half the traffic.`,
     );
     const split = { [baseline]: 0.5, [canary]: 0.5 };
     await this.deploy(canary, from - HOUR);
