@@ -57,6 +57,9 @@ export const VARIABLES: readonly Variable[] = [
   { name: 'LOG_LEVEL', fallback: 'info', meaning: 'error, warn, info or debug' },
 ];
 
+/** Variables that are for the commands beside `serve`. */
+const OF_COMMANDS = new Set(['ASSAY_SERVER']);
+
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** Everything that is wrong with the environment, in one error. */
@@ -158,6 +161,7 @@ function policyOf(path: string, policyErrors: (policy: unknown) => string[], err
 /** A mistyped name would be a default in silence. */
 function unknownNames(environment: Record<string, string | undefined>): string[] {
   return Object.keys(environment)
-    .filter((name) => name.startsWith('ASSAY_') && !VARIABLES.some((variable) => variable.name === name))
+    .filter((name) => name.startsWith('ASSAY_') && !OF_COMMANDS.has(name))
+    .filter((name) => !VARIABLES.some((variable) => variable.name === name))
     .map((name) => `${name} is not a variable of this service`);
 }

@@ -28,7 +28,7 @@ export function eventsCommand(): Command {
     .option('--predictor <name>', 'only the events of one predictor')
     .addOption(serverOption())
     .addHelpText('after', '\nExample:\n  $ assay events export --file events.ndjson\n')
-    .action((options: { file?: string; predictor?: string; server: string }) =>
+    .action((options: { file?: string; predictor?: string; server?: string }) =>
       withService(options.server, (client) => exportEvents(client, options)),
     );
   command
@@ -37,7 +37,7 @@ export function eventsCommand(): Command {
     .option('--file <path>', 'where from; standard input if left out')
     .addOption(serverOption())
     .addHelpText('after', '\nExample:\n  $ assay events import --file events.ndjson\n')
-    .action((options: { file?: string; server: string }) =>
+    .action((options: { file?: string; server?: string }) =>
       withService(options.server, async (client) => {
         process.exitCode = await importEvents(client, options.file);
       }),

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Verdict } from '../event/predictor.js';
 import { healthText, type HealthAnswer } from './health-text.js';
-import { Refused, serverOption, ServiceClient } from './service-client.js';
+import { defaultServer, Refused, serverOption, ServiceClient } from './service-client.js';
 
 const EXIT: Record<Verdict, number> = { promote: 0, rollback: 1, hold: 2, insufficient: 2 };
 
@@ -13,7 +13,7 @@ interface GateOptions {
   predictor: string;
   wait: number;
   json: boolean;
-  server: string;
+  server?: string;
 }
 
 export function gateCommand(): Command {
@@ -33,7 +33,7 @@ export function gateCommand(): Command {
 }
 
 async function gate({ predictor, wait, json, server }: GateOptions): Promise<number> {
-  const client = new ServiceClient(server);
+  const client = new ServiceClient(server ?? defaultServer());
   const deadline = Date.now() + wait * 1000;
   for (;;) {
     const { health, retryAfter } = await ask(client, predictor);

@@ -37,7 +37,7 @@ export function statusCommand(): Command {
     .option('--json', 'print the answer as JSON', false)
     .addOption(serverOption())
     .addHelpText('after', '\nExample:\n  $ assay status\n')
-    .action(({ server, json }: { server: string; json: boolean }) =>
+    .action(({ server, json }: { server?: string; json: boolean }) =>
       withService(server, async (client) => {
         const status = await client.get<StatusAnswer>('/v1/status');
         console.log(json ? JSON.stringify(status) : statusText(status));
@@ -71,7 +71,7 @@ export function rebuildCommand(): Command {
     .option('--from-store', 'read every event from the store again', false)
     .addOption(serverOption())
     .addHelpText('after', '\nExample:\n  $ assay rebuild --from-store\n')
-    .action(({ server, fromStore }: { server: string; fromStore: boolean }) =>
+    .action(({ server, fromStore }: { server?: string; fromStore: boolean }) =>
       withService(server, async (client) => {
         process.exitCode = await rebuildAndWait(client, fromStore);
       }),
@@ -112,7 +112,7 @@ export function verifyCommand(): Command {
     .option('--json', 'print the answer as JSON', false)
     .addOption(serverOption())
     .addHelpText('after', '\nExample:\n  $ assay verify || assay rebuild --from-store\n')
-    .action(({ server, json }: { server: string; json: boolean }) =>
+    .action(({ server, json }: { server?: string; json: boolean }) =>
       withService(server, async (client) => {
         const answer = await client.post<VerifyAnswer>('/v1/verifications');
         console.log(json ? JSON.stringify(answer) : verifyText(answer));

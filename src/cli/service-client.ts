@@ -68,16 +68,28 @@ function parse(text: string): unknown {
   }
 }
 
-export function serverOption(): Option {
-  return new Option('--server <url>', 'address of the service')
-    .env('ASSAY_SERVER')
-    .default(`http://127.0.0.1:${process.env.PORT ?? '8080'}`);
+/** Where a service is looked for when none is named. */
+export function defaultServer(): string {
+  return `http://127.0.0.1:${process.env.PORT ?? '8080'}`;
 }
 
-/** Lets `work` talk to the service that runs at `url`, or to one that lives as long as the work. */
-export async function withService<T>(url: string, work: (client: ServiceClient) => Promise<T>): Promise<T> {
-  const client = new ServiceClient(url);
-  if (await isThere(client)) return work(client);
+export function serverOption(): Option {
+  return new Option(
+    '--server <url>',
+    `address of the service; without it ${defaultServer()}, or the files themselves when nothing runs there`,
+  ).env('ASSAY_SERVER');
+}
+
+/**
+ * Lets `work` talk to the service that is named. Where none is named, to the one of this machine, or to one
+ * that lives as long as the work: whoever names a service does not mean the files that happen to be here.
+ */
+export async function withService<T>(
+  named: string | undefined,
+  work: (client: ServiceClient) => Promise<T>,
+): Promise<T> {
+  const client = new ServiceClient(named ?? defaultServer());
+  if (named !== undefined || (await isThere(client))) return work(client);
   const environment = { LOG_LEVEL: 'error', ...process.env, PORT: '0' };
   const service = await startService(configurationFrom(environment));
   try {

@@ -121,9 +121,7 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
       await this.append(command, PREDICTION_RECORDED, data, occurredAt, answer);
       return answer;
     } catch (error) {
-      if (error instanceof StoreUnavailable && this.configuration.unrecorded === 'serve') {
-        return { ...answer, recorded: false };
-      }
+      if (this.servesWithout(error)) return { ...answer, recorded: false };
       throw error;
     }
   }
@@ -150,16 +148,24 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
     occurredAt: number,
     latencyMs: number,
   ): Promise<Problem> {
+    const { predictionId, version } = asked;
     const error = { kind: failure.kind, message: failure.message };
-    await this.append(command, PREDICTION_FAILED, { ...asked, error, latencyMs }, occurredAt, null);
     const code = `predictor-${failure.kind}` satisfies ProblemCode;
-    return new Problem(
-      code,
-      `${failure.message}. The failure is recorded as prediction ${asked.predictionId}.`,
-      {
-        members: { predictionId: asked.predictionId, version: asked.version },
-      },
-    );
+    try {
+      await this.append(command, PREDICTION_FAILED, { ...asked, error, latencyMs }, occurredAt, null);
+    } catch (thrown) {
+      if (!this.servesWithout(thrown)) throw thrown;
+      return new Problem(code, `${failure.message}. The failure could not be recorded.`, {
+        members: { version },
+      });
+    }
+    return new Problem(code, `${failure.message}. The failure is recorded as prediction ${predictionId}.`, {
+      members: { predictionId, version },
+    });
+  }
+
+  private servesWithout(error: unknown): boolean {
+    return error instanceof StoreUnavailable && this.configuration.unrecorded === 'serve';
   }
 }
 
