@@ -1,9 +1,7 @@
 /** `assay serve`: the service until it is told to stop. */
 import { Command } from 'commander';
-import { InvalidConfiguration, readConfiguration, VARIABLES } from '../configuration.js';
-import { validatorOf } from '../http/validation.js';
-import { PolicyRequest } from '../intake/requests.dto.js';
-import { type Service, startService } from '../server.js';
+import { type Configuration, InvalidConfiguration, readConfiguration, VARIABLES } from '../configuration.js';
+import type { Service } from '../server.js';
 
 /** Exit status for what the operator has to put right. */
 const MISTAKE = 3;
@@ -23,7 +21,7 @@ export function serveCommand(): Command {
 export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   let service: Service;
   try {
-    service = await startService(configurationFrom(environment));
+    service = await startFrom(environment);
   } catch (error) {
     console.error(isForPeople(error) ? error.message : error);
     process.exit(MISTAKE);
@@ -34,8 +32,20 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   process.once('SIGINT', stop);
 }
 
-/** @throws InvalidConfiguration */
-export function configurationFrom(environment: NodeJS.ProcessEnv) {
+/**
+ * The service as the environment describes it. Its code is loaded only here: commands that ask a running
+ * service, and --help, answer at once.
+ * @throws InvalidConfiguration, UnusableStore, UnusableWarehouse
+ */
+export async function startFrom(environment: NodeJS.ProcessEnv): Promise<Service> {
+  const configuration = await configurationFrom(environment);
+  const { startService } = await import('../server.js');
+  return startService(configuration);
+}
+
+async function configurationFrom(environment: NodeJS.ProcessEnv): Promise<Configuration> {
+  const { validatorOf } = await import('../http/validation.js');
+  const { PolicyRequest } = await import('../intake/requests.dto.js');
   const policy = validatorOf(PolicyRequest);
   return readConfiguration(environment, (given) =>
     policy.errorsOf(given).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`),

@@ -4,8 +4,7 @@
  */
 import { Option } from 'commander';
 import type { ReadableStream } from 'node:stream/web';
-import { configurationFrom, isForPeople } from './serve.js';
-import { startService } from '../server.js';
+import { isForPeople, startFrom } from './serve.js';
 
 /** An answer that is not 2xx, with what the service said about it. */
 export class Refused extends Error {
@@ -91,7 +90,7 @@ export async function withService<T>(
   const client = new ServiceClient(named ?? defaultServer());
   if (named !== undefined || (await isThere(client))) return work(client);
   const environment = { LOG_LEVEL: 'error', ...process.env, PORT: '0' };
-  const service = await startService(configurationFrom(environment));
+  const service = await startFrom(environment);
   try {
     return await work(new ServiceClient(service.url));
   } finally {

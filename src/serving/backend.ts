@@ -1,6 +1,7 @@
 /** The port to whatever predicts: input in, ranked candidates out. */
 import type { Candidate, FailureKind } from '../event/prediction.js';
 
+/** One deployed version that can be asked; safe to ask many times at once. */
 export interface Backend {
   /**
    * @param input as the caller gave it

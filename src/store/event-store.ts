@@ -21,6 +21,7 @@ export interface Receipt {
   body: string;
 }
 
+/** What became of an append. */
 export type AppendResult =
   /** They are on disk now, at these places. */
   | { kind: 'appended'; events: StoredEvent[] }
@@ -36,6 +37,7 @@ export type AppendResult =
   /** The receipt's key was used before: nothing was written. */
   | { kind: 'answered'; receipt: Receipt };
 
+/** A stretch of the log, oldest first. */
 export interface EventPage {
   events: StoredEvent[];
   /** Position of the last event that was read, or `after` unchanged when there was none. */
@@ -44,6 +46,7 @@ export interface EventPage {
   atEnd: boolean;
 }
 
+/** How far the log goes. */
 export interface LogHead {
   /** Events in the log. */
   events: number;
@@ -51,6 +54,7 @@ export interface LogHead {
   position: string | null;
 }
 
+/** The append-only log of all events, in streams that each count their events from 0. */
 export interface EventStore {
   /** What and where it is, for people: `sqlite:./data/events.db`. Holds no secret. */
   readonly location: string;

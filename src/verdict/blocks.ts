@@ -19,6 +19,7 @@ export interface LabelBlock {
   canary: LabelCounts;
 }
 
+/** The labels of one arm in a block. */
 export interface LabelCounts {
   /** Subjects not labelled before the bin began. */
   atRisk: number;
@@ -42,11 +43,13 @@ export type TrafficCounts = Omit<BucketRow, 'version' | 'bucket' | 'atRisk' | 'r
 
 export type Block = LabelBlock | TrafficBlock;
 
+/** The two versions that are compared. */
 export interface Arms {
   baseline: string;
   canary: string;
 }
 
+/** Which blocks there are to compare, and up to when they can be told. */
 export interface BlockWindow extends Arms {
   /** Start of the canary, milliseconds: buckets that began earlier do not count. */
   startedAt: number;

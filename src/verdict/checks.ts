@@ -22,6 +22,7 @@ import { SampleRatio } from './sample-ratio.js';
  */
 export type CheckStatus = 'pass' | 'fail' | 'pending' | 'waived';
 
+/** What a check saw of one arm. */
 export interface ArmRate {
   /** Subjects, once per bucket (newcomers for sample-ratio). */
   n: number;
@@ -29,6 +30,7 @@ export interface ArmRate {
   value: number | null;
 }
 
+/** One check as it stands: what it has found, and how much of that is needed. */
 export interface Check {
   name: CheckName;
   status: CheckStatus;
@@ -76,6 +78,7 @@ class RateWatch {
   }
 }
 
+/** The evidence for all claims, from the blocks so far. */
 export class Evidence {
   readonly labels: LabelsSeen;
   private readonly watches: Record<Rate, RateWatch> = {

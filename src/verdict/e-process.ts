@@ -28,6 +28,7 @@ export interface Claim {
   unit: number;
 }
 
+/** One block of both arms. */
 export interface Counts {
   /** Subjects of the baseline; of the canary. */
   nB: number;
@@ -60,6 +61,7 @@ const ALTERNATIVES: Record<Side, readonly Alternative[]> = {
   ],
 };
 
+/** The line of a claim: the canary's rate at which the claim begins, given the baseline's rate. */
 export function boundaryAt({ offset, slope }: Claim, rate: number): number {
   return offset + slope * rate;
 }

@@ -21,6 +21,7 @@ export interface LabelSummary {
 
 type Arm = 'baseline' | 'canary';
 
+/** Adds up labels as cells close, and tells from them whether users confirm. */
 export class LabelsSeen {
   private readonly arms = {
     baseline: { n: 0, right: 0, wrong: 0 },

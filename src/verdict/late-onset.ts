@@ -9,6 +9,7 @@ import type { Onset } from './e-process.js';
 const WEIGHT_AT_START = 0.55;
 const WEIGHT_OF_CHANGES = 1 - WEIGHT_AT_START;
 
+/** What is known and planned of the canary's traffic. */
 export interface TrafficPlan extends Arms {
   startedAt: number;
   splits: readonly SplitChange[];

@@ -10,6 +10,7 @@
  */
 import type { Counts } from './e-process.js';
 
+/** The canary's rate over the baseline's, from the cells added so far. */
 export class PooledRatio {
   private canary = 0;
   private baseline = 0;

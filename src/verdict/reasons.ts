@@ -3,6 +3,7 @@ import type { CheckName, Policy } from '../event/policy.js';
 import { firstBucket, type Arms } from './blocks.js';
 import { isAnswered, type Check } from './checks.js';
 
+/** What a reason can speak of. */
 export interface Scene extends Arms {
   policy: Policy;
   checks: readonly Check[];
@@ -11,6 +12,7 @@ export interface Scene extends Arms {
   confirmationsWaived: boolean;
 }
 
+/** Which harm was shown. */
 export function rollbackReason(scene: Scene): string {
   const { baseline, canary } = scene;
   const send = `Send its traffic back to ${baseline}.`;
@@ -26,6 +28,7 @@ export function rollbackReason(scene: Scene): string {
   return `${canary} gives more wrong answers: ${corrections(scene)}, where ${accepted}. ${confirmed}. ${send}`;
 }
 
+/** What was shown in the canary's favour. */
 export function promoteReason(scene: Scene): string {
   const { canary, policy } = scene;
   const within = `shown to be at most ${percent(policy.tolerance)} more`;
@@ -35,6 +38,7 @@ export function promoteReason(scene: Scene): string {
   return `${canary} may take all the traffic: ${corrections(scene)}, ${within}. ${confirmed}.`;
 }
 
+/** That the projection is too old to promote on. */
 export function staleReason(lagSeconds: number, { policy }: Scene): string {
   return (
     `The figures are ${Math.round(lagSeconds)} s behind the events, more than the ${policy.maxLagSeconds} s that the ` +
@@ -42,6 +46,7 @@ export function staleReason(lagSeconds: number, { policy }: Scene): string {
   );
 }
 
+/** What is still too little to judge by. */
 export function insufficientReason(startedAt: number, asOf: number, scene: Scene): string {
   const { baseline, canary, policy } = scene;
   const edge = policy.ageEdgesSeconds[1] ?? 0;

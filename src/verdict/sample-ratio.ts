@@ -12,6 +12,7 @@ import { logSumExp } from './e-process.js';
 
 const LOG_ODDS_SHIFTS = [-0.5, -0.2, -0.1, -0.05, 0.05, 0.1, 0.2, 0.5];
 
+/** The evidence that newcomers do not arrive as the split says, from the buckets added so far. */
 export class SampleRatio {
   private readonly logs = LOG_ODDS_SHIFTS.map(() => 0);
   private baseline = 0;

@@ -20,6 +20,7 @@ import {
   type Scene,
 } from './reasons.js';
 
+/** All that a judgement rests on. */
 export interface JudgementInput extends Arms {
   /** All age bins of all buckets since the start, closed or not; other versions are ignored. */
   rows: readonly BucketRow[];
@@ -35,12 +36,14 @@ export interface JudgementInput extends Arms {
   lagSeconds: number;
 }
 
+/** The evidence at one of the moments that were judged. */
 export interface TimelinePoint {
   /** End of a bucket at which something closed, milliseconds. */
   at: number;
   evidence: Record<CheckName, number>;
 }
 
+/** The verdict with everything that led to it. */
 export interface Judgement {
   verdict: Verdict;
   reason: string;
@@ -57,6 +60,7 @@ export interface Judgement {
 
 type Decision = { verdict: 'promote' | 'rollback'; reason: string; at: number };
 
+/** Judges at the end of every bucket up to `asOf`; the same input always gives the same judgement. */
 export function judgeCanary(input: JudgementInput): Judgement {
   const { bucketSeconds, ageEdgesSeconds } = input.policy;
   const blocks = closedBlocks(input.rows, { ...input, bucketSeconds, ageEdgesSeconds });

@@ -4,6 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { inspect, literal } from './warehouse.duckdb.inspect.js';
+import { Turn } from './warehouse.duckdb.turn.js';
 import type {
   DerivedDay,
   DerivedDifference,
@@ -18,7 +20,6 @@ import {
   AFTER,
   CREATE_TABLES,
   type DerivedTable,
-  FILE_VERSION,
   type FileSchema,
   KEYS_BETWEEN,
   UP_TO,
@@ -37,17 +38,6 @@ export interface OpenOptions {
 
 interface Generation {
   upTo: number;
-}
-
-/** Runs one task at a time, in the order in which they were asked for. */
-class Turn {
-  private last: Promise<unknown> = Promise.resolve();
-
-  run<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.last.then(task);
-    this.last = result.catch(() => undefined);
-    return result;
-  }
 }
 
 export class DuckDbFile {
@@ -319,26 +309,6 @@ export class DuckDbFile {
   }
 }
 
-/** Looks at a file before anything is written to it. */
-async function inspect(connection: DuckDBConnection, path: string): Promise<void> {
-  await connection.run(`ATTACH ${literal(path)} AS inspected (TYPE duckdb, READ_ONLY)`);
-  try {
-    const tables = await rows<{ name: string }>(
-      connection,
-      `SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'inspected'`,
-    );
-    if (tables.length === 0) return;
-    if (!tables.some(({ name }) => name === 'assay_projection')) throw new Error('FOREIGN');
-    const [found] = await rows<{ version: number }>(
-      connection,
-      'SELECT file_version AS version FROM inspected.assay_projection',
-    );
-    if ((found?.version ?? 0) > FILE_VERSION) throw new Error(`NEWER ${found?.version}`);
-  } finally {
-    await connection.run('DETACH inspected');
-  }
-}
-
 async function prepare(connection: DuckDBConnection): Promise<DuckDBConnection> {
   await connection.run('USE warehouse');
   await connection.run(`SET TimeZone = 'UTC'`);
@@ -377,8 +347,4 @@ function compareDays(sealed: DerivedDay[], derived: DerivedDay[]): DerivedDiffer
     if (before?.rows === after?.rows && before?.checksum === after?.checksum) return [];
     return [{ table: (before ?? after)?.table ?? '', day, sealed: before, derived: after }];
   });
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -89,6 +89,7 @@ export interface DerivedDifference {
   derived: DerivedDay | null;
 }
 
+/** A copy of the log that can be asked in SQL; all of it can be derived anew from the store. */
 export interface Warehouse {
   /** What and where it is, for people: `duckdb:./data/warehouse.duckdb`. Holds no secret. */
   readonly location: string;
