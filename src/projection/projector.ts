@@ -11,8 +11,10 @@ const BATCH = 5000;
 const IDLE_MS = 1000;
 /** At the end of the log at least so long between two steps, milliseconds: many small batches cost more than one. */
 const PACE_MS = 100;
-/** Under full load a step is followed by a rest of so many times its length: the projection may lag, requests may not. */
+/** Under full load a step is followed by a rest of so many times its length: the projection may lag, requests may not, */
 const YIELD = 4;
+/** but by no longer rest than this, milliseconds. */
+const YIELD_LIMIT_MS = 300;
 /** Longest wait after a failure, milliseconds. */
 const BACKOFF_LIMIT_MS = 10_000;
 
@@ -72,7 +74,7 @@ export class Projector {
         this.current = { ...this.current, error: null };
         const took = performance.now() - startedAt;
         const yielded = took * YIELD * performance.eventLoopUtilization(load).utilization;
-        await this.rest(Math.max(atEnd ? PACE_MS : 0, yielded), false);
+        await this.rest(Math.max(atEnd ? PACE_MS : 0, Math.min(yielded, YIELD_LIMIT_MS)), false);
         if (atEnd) await this.rest(IDLE_MS - PACE_MS, true);
       } catch (error) {
         await this.rest(this.failed(error), false);
