@@ -34,16 +34,33 @@ export class AnsweredBefore extends Error {
 
 /** A Fastify hook that runs once the body is parsed and valid. */
 export function idempotencyHook(store: EventStore) {
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  // With a callback, since most requests have no key and need not wait for a promise.
+  return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
     const header = request.headers['idempotency-key'];
-    if (header === undefined || request.method !== 'POST') return;
+    if (header === undefined || request.method !== 'POST') return done();
     // A stream is not held to hash it; its events are idempotent by their ids.
-    if (typeof (request.body as { pipe?: unknown } | null)?.pipe === 'function') return;
-    const idempotency = idempotencyOf(request, header);
-    const receipt = await store.receipt(idempotency.key);
-    if (receipt !== null) await sendReceipt(reply, sameRequest(receipt, idempotency));
-    else request.idempotency = idempotency;
+    if (typeof (request.body as { pipe?: unknown } | null)?.pipe === 'function') return done();
+    answerAgain(store, header, request, reply).then((isAnswered) => {
+      if (!isAnswered) done();
+    }, done);
   };
+}
+
+/** Sends the first answer to a repeated request; otherwise notes what the request's key stands for. */
+async function answerAgain(
+  store: EventStore,
+  header: string | string[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<boolean> {
+  const idempotency = idempotencyOf(request, header);
+  const receipt = await store.receipt(idempotency.key);
+  if (receipt === null) {
+    request.idempotency = idempotency;
+    return false;
+  }
+  sendReceipt(reply, sameRequest(receipt, idempotency));
+  return true;
 }
 
 function idempotencyOf(request: FastifyRequest, header: string | string[]): Idempotency {

@@ -39,7 +39,7 @@ export function schemaOf(request: RequestClass): JsonSchema {
 
 /** Bodies are taken as they are: nothing is coerced, dropped or filled in. */
 const bodies = formats.default(
-  new Ajv({ allErrors: true, discriminator: true, strict: false, ownProperties: true, verbose: true }),
+  new Ajv({ allErrors: true, discriminator: true, strict: false, verbose: true }),
 );
 /** Path and query parameters are text on the wire. */
 const parameters = formats.default(

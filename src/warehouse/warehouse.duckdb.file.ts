@@ -4,7 +4,6 @@
  */
 import { existsSync } from 'node:fs';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import type { StoredEvent } from '../event/envelope.js';
 import { inspect, literal } from './warehouse.duckdb.inspect.js';
 import { Turn } from './warehouse.duckdb.turn.js';
 import type {
@@ -15,6 +14,7 @@ import type {
   Parameters,
   WarehouseHead,
 } from './warehouse.js';
+import { type EventColumns, pick } from './warehouse.duckdb.columns.js';
 import { appendEvents, timestamp, rows } from './warehouse.duckdb.rows.js';
 import {
   AFTER,
@@ -117,44 +117,46 @@ export class DuckDbFile {
     return head;
   }
 
-  append(events: StoredEvent[], checkpoint: string | null): Promise<void> {
+  append(events: EventColumns, checkpoint: string | null): Promise<void> {
     return this.writing.run(async () => {
       const fresh = await this.unknown(events);
-      const position = this.position + fresh.length;
+      const position = this.position + fresh.id.length;
       await this.transaction(async () => {
-        if (fresh.length > 0) await appendEvents(this.writer, fresh, this.position);
+        if (fresh.id.length > 0) await appendEvents(this.writer, fresh, this.position);
         await this.advance(fresh, position, checkpoint);
-        await this.seal(this.position, position, '_sealed', new Set(fresh.map(({ type }) => type)));
+        await this.seal(this.position, position, '_sealed', new Set(fresh.type));
       });
       this.position = position;
     });
   }
 
   /** Those of the events that are not there yet, each once. */
-  private async unknown(events: StoredEvent[]): Promise<StoredEvent[]> {
-    if (events.length === 0) return [];
-    const times = events.map((event) => event.recordedAt);
-    const there = await rows<Pick<StoredEvent, 'stream' | 'revision'>>(this.writer, KEYS_BETWEEN, {
-      from: timestamp(Math.min(...times)),
-      to: timestamp(Math.max(...times)),
+  private async unknown(events: EventColumns): Promise<EventColumns> {
+    if (events.id.length === 0) return events;
+    const there = await rows<{ stream: string; revision: number }>(this.writer, KEYS_BETWEEN, {
+      from: timestamp(leastOf(events.recordedAt)),
+      to: timestamp(greatestOf(events.recordedAt)),
     });
-    const seen = new Set(there.map(keyOf));
-    return events.filter((event) => {
-      const key = keyOf(event);
-      return !seen.has(key) && seen.add(key);
+    const seen = new Set(there.map(({ stream, revision }) => keyOf(stream, revision)));
+    const places: number[] = [];
+    events.stream.forEach((stream, place) => {
+      const key = keyOf(stream, events.revision[place] ?? 0);
+      if (seen.has(key)) return;
+      seen.add(key);
+      places.push(place);
     });
+    return pick(events, places);
   }
 
-  private async advance(fresh: StoredEvent[], position: number, checkpoint: string | null): Promise<void> {
+  private async advance(fresh: EventColumns, position: number, checkpoint: string | null): Promise<void> {
     await this.writer.run(
       `UPDATE assay_projection SET checkpoint = COALESCE($checkpoint, checkpoint), position = $position,
          events = events + $count, recorded_at = GREATEST(recorded_at, $recordedAt)`,
       {
         checkpoint,
         position: BigInt(position),
-        count: BigInt(fresh.length),
-        recordedAt:
-          fresh.length === 0 ? null : timestamp(Math.max(...fresh.map((event) => event.recordedAt))),
+        count: BigInt(fresh.id.length),
+        recordedAt: fresh.id.length === 0 ? null : timestamp(greatestOf(fresh.recordedAt)),
       },
     );
   }
@@ -319,8 +321,16 @@ function between(table: DerivedTable, after: number, upTo: number): string {
   return table.select.replaceAll(AFTER, String(after)).replaceAll(UP_TO, String(upTo));
 }
 
-function keyOf({ stream, revision }: Pick<StoredEvent, 'stream' | 'revision'>): string {
+function keyOf(stream: string, revision: number): string {
   return `${revision} ${stream}`;
+}
+
+function leastOf(numbers: readonly number[]): number {
+  return numbers.reduce((least, number) => Math.min(least, number), Infinity);
+}
+
+function greatestOf(numbers: readonly number[]): number {
+  return numbers.reduce((greatest, number) => Math.max(greatest, number), -Infinity);
 }
 
 async function positionOf(connection: DuckDBConnection): Promise<number> {

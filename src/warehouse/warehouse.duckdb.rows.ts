@@ -10,7 +10,7 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '@duckdb/node-api';
-import type { StoredEvent } from '../event/envelope.js';
+import type { EventColumns } from './warehouse.duckdb.columns.js';
 
 /** As many rows as a chunk of DuckDB holds. */
 const CHUNK_ROWS = 2048;
@@ -25,31 +25,33 @@ const EVENT_TYPES = [
  */
 export async function appendEvents(
   connection: DuckDBConnection,
-  events: readonly StoredEvent[],
+  events: EventColumns,
   base: number,
 ): Promise<void> {
   const appender = await connection.createAppender('events');
-  for (let from = 0; from < events.length; from += CHUNK_ROWS) {
-    appender.appendDataChunk(chunkOf(events.slice(from, from + CHUNK_ROWS), base + from + 1));
+  for (let from = 0; from < events.id.length; from += CHUNK_ROWS) {
+    appender.appendDataChunk(chunkOf(events, from, base));
   }
   appender.closeSync();
 }
 
-function chunkOf(events: readonly StoredEvent[], firstPosition: number): DuckDBDataChunk {
-  const chunk = DuckDBDataChunk.create(EVENT_TYPES, events.length);
+function chunkOf(events: EventColumns, from: number, base: number): DuckDBDataChunk {
+  const to = Math.min(from + CHUNK_ROWS, events.id.length);
+  const part = <T>(column: T[]): T[] => (to - from === column.length ? column : column.slice(from, to));
+  const chunk = DuckDBDataChunk.create(EVENT_TYPES, to - from);
   chunk.setColumns([
-    events.map((_, index) => BigInt(firstPosition + index)),
-    events.map((event) => event.stream),
-    events.map((event) => BigInt(event.revision)),
-    events.map((event) => event.id),
-    events.map((event) => event.type),
-    events.map((event) => BigInt(event.schemaVersion)),
-    events.map((event) => timestamp(event.occurredAt)),
-    events.map((event) => timestamp(event.recordedAt)),
-    events.map((event) => event.predictor),
-    events.map((event) => event.causationId),
-    events.map((event) => event.traceparent),
-    events.map((event) => event.payload),
+    Array.from({ length: to - from }, (_, index) => BigInt(base + from + index + 1)),
+    part(events.stream),
+    part(events.revision).map(BigInt),
+    part(events.id),
+    part(events.type),
+    part(events.schemaVersion).map(BigInt),
+    part(events.occurredAt).map(timestamp),
+    part(events.recordedAt).map(timestamp),
+    part(events.predictor),
+    part(events.causationId),
+    part(events.traceparent),
+    part(events.payload),
   ]);
   return chunk;
 }

@@ -18,6 +18,7 @@ import {
   type WarehouseHead,
   WarehouseUnavailable,
 } from './warehouse.js';
+import { toColumns } from './warehouse.duckdb.columns.js';
 import { FILE_VERSION, fileSchema } from './warehouse.duckdb.schema.js';
 import type { Call } from './warehouse.duckdb.worker.js';
 
@@ -92,7 +93,7 @@ export class DuckDbWarehouse implements Warehouse {
   }
 
   append(events: readonly StoredEvent[], checkpoint: string | null): Promise<void> {
-    return this.call({ call: 'append', events: [...events], checkpoint });
+    return this.call({ call: 'append', events: toColumns(events), checkpoint });
   }
 
   query<Row>(statement: Statement, parameters: Parameters = {}): Promise<Row[]> {

@@ -1,12 +1,12 @@
 /** The thread in which the DuckDB file lives: takes calls as messages, answers each under its number. */
 import { parentPort } from 'node:worker_threads';
-import type { StoredEvent } from '../event/envelope.js';
 import type { Parameters } from './warehouse.js';
+import type { EventColumns } from './warehouse.duckdb.columns.js';
 import { DuckDbFile, type OpenOptions } from './warehouse.duckdb.file.js';
 
 export type Call =
   | { call: 'open'; options: OpenOptions }
-  | { call: 'append'; events: StoredEvent[]; checkpoint: string | null }
+  | { call: 'append'; events: EventColumns; checkpoint: string | null }
   | { call: 'query'; statement: string; parameters: Parameters }
   | { call: 'forgetEvents'; hour: number; upTo: number }
   | {
