@@ -23,8 +23,6 @@ export class Thread {
   readonly #lookups: Waiting<ReadReply>[] = [];
   readonly #steps: Waiting<ReadReply>[] = [];
   #batch: Batch | null = null;
-  /** Appends are on their way: what is asked meanwhile goes out together, once they are answered. */
-  #committing = false;
   #running = true;
 
   constructor(path: string, now: () => number) {
@@ -72,13 +70,11 @@ export class Thread {
     this.#worker.postMessage(CLOSE);
   }
 
-  /** Collects until the end of this turn of the event loop, and for as long as a commit is under way. */
+  /** Collects until the end of this turn of the event loop. */
   #nextBatch(): Batch {
     if (this.#batch === null) {
       this.#batch = { now: 0, appends: [], lookups: [], steps: [] };
-      setImmediate(() => {
-        if (!this.#committing) this.#send();
-      });
+      setImmediate(() => this.#send());
     }
     return this.#batch;
   }
@@ -86,7 +82,6 @@ export class Thread {
   #send(): void {
     if (this.#batch === null) return;
     this.#batch.now = this.#now();
-    this.#committing = this.#batch.appends.length > 0;
     this.#worker.postMessage(this.#batch);
     this.#batch = null;
   }
@@ -94,13 +89,7 @@ export class Thread {
   #receive(reply: Reply): void {
     if ('step' in reply) this.#settle(this.#steps.splice(0, 1), [reply.step]);
     else if ('lookups' in reply) this.#settle(this.#lookups.splice(0, reply.lookups.length), reply.lookups);
-    else {
-      const answered = this.#appends.splice(0, reply.appends.length);
-      this.#committing = false;
-      // The next commit can run while these answers are written.
-      this.#send();
-      this.#settle(answered, reply.appends);
-    }
+    else this.#settle(this.#appends.splice(0, reply.appends.length), reply.appends);
   }
 
   #settle<R extends AppendReply | ReadReply>(waiting: Waiting<R>[], replies: R[]): void {

@@ -30,3 +30,12 @@ export function pick(columns: EventColumns, places: readonly number[]): EventCol
   const picked = COLUMNS.map((column) => [column, places.map((place) => columns[column][place])]);
   return Object.fromEntries(picked) as EventColumns;
 }
+
+/** The least of a column; spreading thousands of values into Math.min would overflow the stack. */
+export function least(column: readonly number[]): number {
+  return column.reduce((found, value) => Math.min(found, value), Infinity);
+}
+
+export function greatest(column: readonly number[]): number {
+  return column.reduce((found, value) => Math.max(found, value), -Infinity);
+}

@@ -14,7 +14,7 @@ import type {
   Parameters,
   WarehouseHead,
 } from './warehouse.js';
-import { type EventColumns, pick } from './warehouse.duckdb.columns.js';
+import { type EventColumns, greatest, least, pick } from './warehouse.duckdb.columns.js';
 import { appendEvents, timestamp, rows } from './warehouse.duckdb.rows.js';
 import {
   AFTER,
@@ -134,8 +134,8 @@ export class DuckDbFile {
   private async unknown(events: EventColumns): Promise<EventColumns> {
     if (events.id.length === 0) return events;
     const there = await rows<{ stream: string; revision: number }>(this.writer, KEYS_BETWEEN, {
-      from: timestamp(leastOf(events.recordedAt)),
-      to: timestamp(greatestOf(events.recordedAt)),
+      from: timestamp(least(events.recordedAt)),
+      to: timestamp(greatest(events.recordedAt)),
     });
     const seen = new Set(there.map(({ stream, revision }) => keyOf(stream, revision)));
     const places: number[] = [];
@@ -156,7 +156,7 @@ export class DuckDbFile {
         checkpoint,
         position: BigInt(position),
         count: BigInt(fresh.id.length),
-        recordedAt: fresh.id.length === 0 ? null : timestamp(greatestOf(fresh.recordedAt)),
+        recordedAt: fresh.id.length === 0 ? null : timestamp(greatest(fresh.recordedAt)),
       },
     );
   }
@@ -323,14 +323,6 @@ function between(table: DerivedTable, after: number, upTo: number): string {
 
 function keyOf(stream: string, revision: number): string {
   return `${revision} ${stream}`;
-}
-
-function leastOf(numbers: readonly number[]): number {
-  return numbers.reduce((least, number) => Math.min(least, number), Infinity);
-}
-
-function greatestOf(numbers: readonly number[]): number {
-  return numbers.reduce((greatest, number) => Math.max(greatest, number), -Infinity);
 }
 
 async function positionOf(connection: DuckDBConnection): Promise<number> {
