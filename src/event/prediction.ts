@@ -19,11 +19,11 @@ export interface PredictionRecorded {
   /** Best first; what was shown to the user. */
   candidates: Candidate[];
   /** HMAC of the subject, never the subject itself. */
-  subject?: string;
+  subject?: string | undefined;
   latencyMs?: number;
-  metadata?: Record<string, unknown>;
+  metadata?: Record<string, unknown> | undefined;
   /** The caller named the version: not drawn by the split, so it says nothing in a canary. */
-  pinned?: boolean;
+  pinned?: boolean | undefined;
 }
 
 export type FailureKind = 'timeout' | 'unreachable' | 'rejected' | 'invalid';
@@ -35,10 +35,10 @@ export interface PredictionFailed {
   version: string;
   input: unknown;
   error: { kind: FailureKind; message: string };
-  subject?: string;
+  subject?: string | undefined;
   latencyMs?: number;
-  metadata?: Record<string, unknown>;
-  pinned?: boolean;
+  metadata?: Record<string, unknown> | undefined;
+  pinned?: boolean | undefined;
 }
 
 /** `assay.prediction.corrected`: exactly one of rank, label, none. */

@@ -64,14 +64,15 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
     const subject = request.subject === undefined ? undefined : this.subjects.hash(request.subject);
     const state = await this.catalog.get(predictor);
     const version = versionFor(predictor, state, request.version, subject ?? id);
+    // What is undefined leaves no trace in the event's JSON.
     const asked: Asked = {
       predictionId: id,
       predictor,
       version,
       input: wellFormed(request.input),
-      ...(subject === undefined ? {} : { subject }),
-      ...(request.metadata === undefined ? {} : { metadata: wellFormed(request.metadata) }),
-      ...(request.version === undefined ? {} : { pinned: true }),
+      subject,
+      metadata: wellFormed(request.metadata),
+      pinned: request.version === undefined ? undefined : true,
     };
     const occurredAt = Date.now();
     const startedAt = performance.now();

@@ -11,10 +11,12 @@ const BATCH = 5000;
 const IDLE_MS = 1000;
 /** At the end of the log at least so long between two steps, milliseconds: many small batches cost more than one. */
 const PACE_MS = 100;
-/** Under full load a step is followed by a rest of so many times its length: the projection may lag, requests may not, */
+/** A step of more events than this means thousands a second: then requests go first, and the projection may lag. */
+const HEAVY_STEP = 750;
+/** After a heavy step it rests for so many times the step's length, times the share of time the service is busy, */
 const YIELD = 4;
-/** but by no longer rest than this, milliseconds. */
-const YIELD_LIMIT_MS = 300;
+/** but no longer than this, milliseconds. */
+const YIELD_LIMIT_MS = 1000;
 /** Longest wait after a failure, milliseconds. */
 const BACKOFF_LIMIT_MS = 10_000;
 
@@ -69,11 +71,11 @@ export class Projector {
       const load = performance.eventLoopUtilization();
       const startedAt = performance.now();
       try {
-        const atEnd = await this.step();
+        const { atEnd, events } = await this.step();
         this.failures = 0;
         this.current = { ...this.current, error: null };
-        const took = performance.now() - startedAt;
-        const yielded = took * YIELD * performance.eventLoopUtilization(load).utilization;
+        const busy = performance.eventLoopUtilization(load).utilization;
+        const yielded = events > HEAVY_STEP ? (performance.now() - startedAt) * YIELD * busy : 0;
         await this.rest(Math.max(atEnd ? PACE_MS : 0, Math.min(yielded, YIELD_LIMIT_MS)), false);
         if (atEnd) await this.rest(IDLE_MS - PACE_MS, true);
       } catch (error) {
@@ -82,8 +84,8 @@ export class Projector {
     }
   }
 
-  /** @returns true when the end of the log was reached */
-  private async step(): Promise<boolean> {
+  /** @returns how many events it took, and whether that was all of the log */
+  private async step(): Promise<{ atEnd: boolean; events: number }> {
     if (this.checkpoint === undefined) await this.readCheckpoint();
     const lookedAt = Date.now();
     const page = await this.store.readAll(this.checkpoint ?? null, BATCH);
@@ -94,7 +96,7 @@ export class Projector {
       this.current = { ...this.current, checkpoint: page.next, asOf: last };
     }
     if (page.atEnd) this.current = { ...this.current, asOf: lookedAt };
-    return page.atEnd;
+    return { atEnd: page.atEnd, events: page.events.length };
   }
 
   private async readCheckpoint(): Promise<void> {

@@ -15,6 +15,9 @@ import {
   type Value,
 } from './event-store.sqlite.messages.js';
 import * as schema from './event-store.sqlite.schema.js';
+import { NO_STREAM } from './event-store.js';
+
+type Statement = ReturnType<DatabaseFile['prepare']>;
 
 const RECEIPTS_KEPT_MS = 48 * 3_600_000;
 /** A step through the log ends when it has so many events, */
@@ -43,6 +46,7 @@ export class Log {
       begin: change('BEGIN IMMEDIATE'),
       commit: change('COMMIT'),
       insertEvent: change(schema.INSERT_EVENT),
+      insertFirstEvent: change(schema.INSERT_FIRST_EVENT),
       insertReceipt: change(schema.INSERT_RECEIPT),
       purgeReceipts: change(schema.PURGE_RECEIPTS),
       lastRevision: rows(schema.LAST_REVISION),
@@ -115,24 +119,26 @@ export class Log {
     const expected = request[1] as number;
     const first = this.#position + 1;
     if (request.length === APPEND_HEAD) return ['appended', expected, first, this.#recordedAt];
-    const [last] = this.#statements.lastRevision.get([stream]) as [number | null];
-    if (last !== null) {
-      const known = this.#known(request, last);
+    let at = APPEND_HEAD;
+    if (expected === NO_STREAM && this.#insert(this.#statements.insertFirstEvent, request, at, 0)) {
+      at += NEW_EVENT_WIDTH;
+    } else {
+      const [last] = this.#statements.lastRevision.get([stream]) as [number | null];
+      const known = last === null ? null : this.#known(request, last);
       if (known !== null) return known;
+      if ((last ?? NO_STREAM) !== expected) return ['conflict', last ?? NO_STREAM];
     }
-    if ((last ?? -1) !== expected) return ['conflict', last ?? -1];
-    let revision = expected;
-    for (let at = APPEND_HEAD; at < request.length; at += NEW_EVENT_WIDTH) {
-      revision += 1;
-      this.#position += 1;
-      this.#insert(request, at, revision);
+    for (; at < request.length; at += NEW_EVENT_WIDTH) {
+      const revision = expected + 1 + (at - APPEND_HEAD) / NEW_EVENT_WIDTH;
+      this.#insert(this.#statements.insertEvent, request, at, revision);
     }
     return ['appended', expected + 1, first, this.#recordedAt];
   }
 
-  #insert(request: AppendRequest, at: number, revision: number): void {
-    this.#statements.insertEvent.run([
-      this.#position,
+  /** @returns false when a statement that may pass over an event did so */
+  #insert(statement: Statement, request: AppendRequest, at: number, revision: number): boolean {
+    const { changes } = statement.run([
+      this.#position + 1,
       request[0] as string,
       revision,
       request[at] as string,
@@ -145,6 +151,8 @@ export class Log {
       request[at + 6] as string | null,
       request[at + 7] as string,
     ]);
+    this.#position += changes;
+    return changes === 1;
   }
 
   /** What the ids of a request say about it, when some of them are in the stream already. */

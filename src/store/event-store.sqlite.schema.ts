@@ -48,6 +48,9 @@ export const EVENT_COLUMNS = `position, stream, revision, id, type, schema_versi
 
 export const INSERT_EVENT = 'INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
 
+/** Opens a stream, or changes nothing when there is one: saves looking first, for most appends open a stream. */
+export const INSERT_FIRST_EVENT = `${INSERT_EVENT} ON CONFLICT (stream, revision) DO NOTHING`;
+
 export const LAST_REVISION = 'SELECT max(revision) FROM events WHERE stream = ?';
 
 /** One of the first events of a stream, by its id. */
