@@ -55,10 +55,10 @@ export async function startService(
   child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   const ended = new Promise<void>((done) => child.once('exit', () => done()));
   const url = await new Promise<string>((found, failed) => {
-    const timer = setTimeout(
-      () => failed(new Error(`the service did not start:\n${printed}`)),
-      START_LIMIT_MS,
-    );
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      failed(new Error(`the service did not start:\n${printed}`));
+    }, START_LIMIT_MS);
     child.stdout.on('data', () => {
       const match = /listens on (\S+)/.exec(printed);
       if (match?.[1] === undefined) return;

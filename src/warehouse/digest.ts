@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { StoredEvent } from '../event/envelope.js';
 import type { Dialect } from './sql.js';
-import type { EventBucket } from './warehouse.js';
+import type { DerivedDay, DerivedDifference, EventBucket } from './warehouse.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -89,4 +89,15 @@ export class EventBuckets {
 /** Start of the UTC hour that a time lies in. */
 export function hourOf(millis: number): number {
   return Math.floor(millis / HOUR_MS) * HOUR_MS;
+}
+
+/** The days on which a table in use and the same table derived anew do not hold the same rows. */
+export function compareDays(sealed: DerivedDay[], derived: DerivedDay[]): DerivedDifference[] {
+  const days = new Set([...sealed, ...derived].map(({ day }) => day));
+  return [...days].sort().flatMap((day) => {
+    const before = sealed.find((row) => row.day === day) ?? null;
+    const after = derived.find((row) => row.day === day) ?? null;
+    if (before?.rows === after?.rows && before?.checksum === after?.checksum) return [];
+    return [{ table: (before ?? after)?.table ?? '', day, sealed: before, derived: after }];
+  });
 }

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { compareDays } from './digest.js';
 import { inspect, literal } from './warehouse.duckdb.inspect.js';
 import { Turn } from './warehouse.duckdb.turn.js';
 import type {
@@ -329,14 +330,4 @@ async function positionOf(connection: DuckDBConnection): Promise<number> {
   const [head] = await rows<{ position: number }>(connection, 'SELECT position FROM assay_projection');
   if (head === undefined) throw new Error('the table assay_projection is empty');
   return head.position;
-}
-
-function compareDays(sealed: DerivedDay[], derived: DerivedDay[]): DerivedDifference[] {
-  const days = new Set([...sealed, ...derived].map(({ day }) => day));
-  return [...days].sort().flatMap((day) => {
-    const before = sealed.find((row) => row.day === day) ?? null;
-    const after = derived.find((row) => row.day === day) ?? null;
-    if (before?.rows === after?.rows && before?.checksum === after?.checksum) return [];
-    return [{ table: (before ?? after)?.table ?? '', day, sealed: before, derived: after }];
-  });
 }

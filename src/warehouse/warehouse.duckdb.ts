@@ -156,13 +156,28 @@ export class DuckDbWarehouse implements Warehouse {
   }
 }
 
+/** What DuckDB says when it comes upon bytes that are not what it wrote. */
+const DAMAGE = /Could not read enough bytes|Corrupt database file/;
+
 /** What DuckDB says while it works: most of it is a mistake in a statement, some of it may pass. */
 function failure(path: string, message: string): Error {
+  if (DAMAGE.test(message)) {
+    return new WarehouseUnavailable(
+      `${path} is damaged (${message.split('\n')[0]}). Stop the service and move the file away: the warehouse is ` +
+        'built anew from the event store',
+    );
+  }
   if (/^(IO|Out of Memory|FATAL|TransactionContext) Error/i.test(message)) {
     return new WarehouseUnavailable(`${path} cannot be read or written now: ${message}`);
   }
   return new Error(message);
 }
+
+/** What a look at the file found, in words. */
+const FOUND: Record<string, string> = {
+  FOREIGN: 'is a DuckDB file, but not of this service',
+  'CUT SHORT': 'is damaged: its end is missing',
+};
 
 function openingFailure(path: string, error: unknown): Error {
   const message = error instanceof Error ? error.message : String(error);
@@ -173,6 +188,7 @@ function openingFailure(path: string, error: unknown): Error {
       `${path} is in use by ${holder}: stop it, or name another file in ASSAY_WAREHOUSE`,
     );
   }
+  if (error instanceof WarehouseUnavailable && DAMAGE.test(message)) return new UnusableWarehouse(message);
   const newer = /NEWER (\d+)/.exec(message);
   if (newer !== null) {
     return new UnusableWarehouse(
@@ -180,8 +196,7 @@ function openingFailure(path: string, error: unknown): Error {
         'or move the file away and run `assay rebuild`',
     );
   }
-  const what =
-    message === 'FOREIGN' ? 'is a DuckDB file, but not of this service' : describeOpening(path, message);
+  const what = FOUND[message] ?? describeOpening(path, message);
   return new UnusableWarehouse(
     `${path} ${what}. Name another file in ASSAY_WAREHOUSE, or move this one away: the warehouse is built ` +
       'anew from the event store',

@@ -241,6 +241,12 @@ describe('a start that cannot succeed', () => {
     ['events.db', 'cut short', own('events.db', half), /events\.db.*damaged.*restore/],
     ['events.db', 'without its header', own('events.db', headless), /events\.db.*damaged.*restore/],
     ['warehouse.duckdb', 'text', text, /warehouse\.duckdb.*(cannot be opened|damaged)/],
+    [
+      'warehouse.duckdb',
+      'cut short',
+      own('warehouse.duckdb', half),
+      /warehouse\.duckdb.*(is damaged|cannot be opened)/,
+    ],
     ['warehouse.duckdb', 'of another application', foreign, /warehouse\.duckdb.*not of this service/],
     ['warehouse.duckdb', 'without its header', own('warehouse.duckdb', headless), /warehouse\.duckdb/],
   ])(

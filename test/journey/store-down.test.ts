@@ -36,9 +36,12 @@ const mounts = process.platform === 'linux' && process.getuid?.() === 0;
   });
 
   afterEach(async () => {
-    await service.stop();
-    execFileSync('umount', [disk]);
-    folder.remove();
+    try {
+      await service.stop();
+    } finally {
+      execFileSync('umount', [disk]);
+      folder.remove();
+    }
   });
 
   async function start(more: Record<string, string> = {}): Promise<void> {
