@@ -12,7 +12,7 @@ const IDLE_MS = 1000;
 /** At the end of the log at least so long between two steps, milliseconds: many small batches cost more than one. */
 const PACE_MS = 100;
 /** A step of more events than this means thousands a second: then requests go first, and the projection may lag. */
-const HEAVY_STEP = 750;
+const HEAVY_STEP = 2000;
 /** After a heavy step it rests for so many times the step's length, times the share of time the service is busy, */
 const YIELD = 4;
 /** but no longer than this, milliseconds. */
