@@ -9,7 +9,6 @@ import {
   IsBoolean,
   IsDefined,
   IsIn,
-  IsInt,
   IsNotEmpty,
   IsNumber,
   IsObject,
@@ -26,6 +25,9 @@ import type { FailureKind } from '../event/prediction.js';
 import type { Split } from '../event/predictor.js';
 import {
   BACKEND_SCHEMA,
+  EndCanaryRequest,
+  ExactlyOneAnswer,
+  Saying,
   BACKEND_TYPE,
   BackendKind,
   CandidateRequest,
@@ -129,20 +131,14 @@ export class PredictionFailedData extends AboutPrediction {
   error!: FailureRequest;
 }
 
-@JSONSchema({ oneOf: [{ required: ['rank'] }, { required: ['label'] }, { required: ['none'] }] })
-export class PredictionCorrectedData {
+@ExactlyOneAnswer()
+export class PredictionCorrectedData extends Saying {
   @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
   predictionId!: string;
 
   @Optional()
   @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
   correctionId?: string;
-
-  @Optional() @IsInt() @Min(0) @Max(CANDIDATES_LIMIT - 1) rank?: number;
-  @Optional() @IsString() @MinLength(1) @MaxLength(NAME_LENGTH) label?: string;
-  @Optional() @Equals(true) none?: true;
-  @Optional() @IsString() @MinLength(1) @MaxLength(NAME_LENGTH) actor?: string;
-  @Optional() @IsString() @MaxLength(4096) comment?: string;
 }
 
 export class CorrectionRetractedData {
@@ -199,12 +195,7 @@ export class CanaryStartedData extends AboutPredictor {
   ramp?: number[];
 }
 
-export class CanaryEndedData extends AboutPredictor {
+export class CanaryEndedData extends EndCanaryRequest {
   @Matches(NAME_PATTERN, NAME_MESSAGE)
-  version!: string;
-
-  @Optional()
-  @IsString()
-  @MaxLength(4096)
-  reason?: string;
+  predictor!: string;
 }

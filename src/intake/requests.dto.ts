@@ -87,11 +87,8 @@ export class PredictRequest {
   metadata?: Record<string, unknown>;
 }
 
-@JSONSchema({
-  description: 'Exactly one of rank, label and none.',
-  oneOf: [{ required: ['rank'] }, { required: ['label'] }, { required: ['none'] }],
-})
-export class CorrectRequest {
+/** What a user says about a prediction: exactly one of rank, label and none. */
+export class Saying {
   /** The candidate that was right, from 0. */
   @Optional()
   @IsInt()
@@ -121,7 +118,17 @@ export class CorrectRequest {
   @IsString()
   @MaxLength(4096)
   comment?: string;
+}
 
+/** For the classes that extend Saying: class-validator has no word for it. */
+export const ExactlyOneAnswer = () =>
+  JSONSchema({
+    description: 'Exactly one of rank, label and none.',
+    oneOf: [{ required: ['rank'] }, { required: ['label'] }, { required: ['none'] }],
+  });
+
+@ExactlyOneAnswer()
+export class CorrectRequest extends Saying {
   /** When the user said so; now, if missing. Not before the prediction, not in the future. */
   @Optional()
   @Matches(TIME_PATTERN, TIME_MESSAGE)
