@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { Verdict } from '../event/predictor.js';
 import { healthText, type HealthAnswer } from './health-text.js';
-import { defaultServer, Refused, serverOption, ServiceClient } from './service-client.js';
+import { defaultServer, Refused, runningServerOption, ServiceClient } from './service-client.js';
 
 const EXIT: Record<Verdict, number> = { promote: 0, rollback: 1, hold: 2, insufficient: 2 };
 
@@ -22,7 +22,7 @@ export function gateCommand(): Command {
     .requiredOption('--predictor <name>', 'whose canary')
     .option('--wait <duration>', 'how long to wait for a verdict, such as 90s, 30m or 6h', seconds, 0)
     .option('--json', 'print the health answer as JSON', false)
-    .addOption(serverOption())
+    .addOption(runningServerOption())
     .addHelpText(
       'after',
       '\nExit status: 0 promote, 1 rollback, 2 not decided in time, 3 error.\n\nExample:\n  $ assay gate --predictor industry-code --wait 30m && ./release-to-all.sh\n',

@@ -73,10 +73,13 @@ export function defaultServer(): string {
 }
 
 export function serverOption(): Option {
-  return new Option(
-    '--server <url>',
-    `address of the service; without it ${defaultServer()}, or the files themselves when nothing runs there`,
-  ).env('ASSAY_SERVER');
+  return runningServerOption(', or the files themselves when nothing runs there');
+}
+
+/** For commands that ask a running service only. */
+export function runningServerOption(otherwise = ''): Option {
+  const description = `address of the service; without it ${defaultServer()}${otherwise}`;
+  return new Option('--server <url>', description).env('ASSAY_SERVER');
 }
 
 /**
