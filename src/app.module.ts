@@ -7,6 +7,8 @@ import {
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
+import { hostname } from 'node:os';
+import { v7 as uuidv7 } from 'uuid';
 import { CqrsModule, EventBus, EventsHandler, type IEvent, type IEventHandler } from '@nestjs/cqrs';
 import { CONFIGURATION, type Configuration } from './configuration.js';
 import { CloudEventReader } from './intake/cloud-event.reader.js';
@@ -21,6 +23,7 @@ import { Subjects } from './intake/subjects.js';
 import { subjectSecret } from './intake/subject-secret.js';
 import { PROJECTION } from './projection/views.js';
 import { Projector } from './projection/projector.js';
+import { ProjectionLease } from './projection/projection-lease.js';
 import { Rebuilds } from './projection/rebuilds.js';
 import { StatusController } from './projection/status.controller.js';
 import { QualityController } from './quality/quality.controller.js';
@@ -120,22 +123,28 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
           useFactory: (log: EventStore) => new PredictorCatalog(log),
         },
         {
+          provide: ProjectionLease,
+          useFactory: () => new ProjectionLease(store, `${hostname()} ${process.pid} ${uuidv7()}`),
+        },
+        {
           provide: Projector,
-          useFactory: () =>
-            new Projector(store, warehouse, (error) => logger.error(error, 'the projection stopped')),
+          inject: [ProjectionLease],
+          useFactory: (lease: ProjectionLease) =>
+            new Projector(store, warehouse, lease, (error) => logger.error(error, 'the projection stopped')),
         },
         {
           provide: Rebuilds,
-          useFactory: () => new Rebuilds(store, warehouse),
+          inject: [ProjectionLease],
+          useFactory: (lease: ProjectionLease) => new Rebuilds(store, warehouse, lease),
         },
         {
           provide: Judge,
-          inject: [PredictorCatalog, Projector],
-          useFactory: (catalog: PredictorCatalog, projector: Projector) =>
+          inject: [PredictorCatalog, ProjectionLease],
+          useFactory: (catalog: PredictorCatalog, lease: ProjectionLease) =>
             new Judge(
               catalog,
               warehouse,
-              () => projector.progress(),
+              () => ({ ...lease.told(), isOurs: lease.isHeld() }),
               (error) => logger.error(error, 'judging failed'),
             ),
         },

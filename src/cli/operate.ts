@@ -61,7 +61,7 @@ function statusText({
     `warehouse     ${warehouse}`,
     `lag           ${lag.events} events, ${lag.seconds.toFixed(1)} s`,
     ...(projectionError === null ? [] : [`projection    stopped: ${projectionError}`]),
-    `last rebuild  ${lastRebuild === null ? 'none since the service started' : `${lastRebuild.at}, ${lastRebuild.tookMs} ms`}`,
+    `last rebuild  ${lastRebuild === null ? 'none so far' : `${lastRebuild.at}, ${lastRebuild.tookMs} ms`}`,
   ].join('\n');
 }
 

@@ -1,9 +1,10 @@
 /**
  * Copies the log into the warehouse: a loop over the store with a checkpoint, at its own pace. Woken by a nudge
- * or once a second; a nudge may be lost, an event may not.
+ * or once a second; a nudge may be lost, an event may not. Of several processes the one with the lease does it.
  */
 import { type EventStore, InvalidPosition } from '../store/event-store.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
+import type { ProjectionLease } from './projection-lease.js';
 
 /** Events that are copied in one step. */
 const BATCH = 5000;
@@ -20,17 +21,7 @@ const YIELD_LIMIT_MS = 1000;
 /** Longest wait after a failure, milliseconds. */
 const BACKOFF_LIMIT_MS = 10_000;
 
-export interface ProjectorProgress {
-  /** Everything acknowledged before this moment is in the warehouse, milliseconds; null while it is empty. */
-  asOf: number | null;
-  /** Position in the log up to which events were taken. */
-  checkpoint: string | null;
-  /** What stopped the last step; null while all is well. */
-  error: string | null;
-}
-
 export class Projector {
-  private current: ProjectorProgress = { asOf: null, checkpoint: null, error: null };
   private checkpoint: string | null | undefined;
   private failures = 0;
   private nudged = false;
@@ -41,10 +32,12 @@ export class Projector {
   constructor(
     private readonly store: EventStore,
     private readonly warehouse: Warehouse,
+    private readonly lease: ProjectionLease,
     private readonly onError: (error: unknown) => void,
   ) {}
 
   start(): void {
+    this.lease.start(() => this.nudge());
     this.loop ??= this.run();
   }
 
@@ -53,6 +46,7 @@ export class Projector {
     this.stopping = true;
     this.wake();
     await this.loop;
+    await this.lease.stop();
   }
 
   /** There is something new in the log. */
@@ -61,19 +55,21 @@ export class Projector {
     this.wake();
   }
 
-  progress(): ProjectorProgress {
-    return this.current;
-  }
-
   private async run(): Promise<void> {
     while (!this.stopping) {
       this.nudged = false;
+      if (!this.lease.isHeld()) {
+        // Whoever had it meanwhile went on from here.
+        this.checkpoint = undefined;
+        await this.rest(IDLE_MS, true);
+        continue;
+      }
       const load = performance.eventLoopUtilization();
       const startedAt = performance.now();
       try {
-        const { atEnd, events } = await this.step();
+        const { atEnd, events } = await this.lease.step(() => this.step());
         this.failures = 0;
-        this.current = { ...this.current, error: null };
+        this.lease.tell({ error: null });
         const busy = performance.eventLoopUtilization(load).utilization;
         const yielded = events > HEAVY_STEP ? (performance.now() - startedAt) * YIELD * busy : 0;
         await this.rest(Math.max(atEnd ? PACE_MS : 0, Math.min(yielded, YIELD_LIMIT_MS)), false);
@@ -93,23 +89,23 @@ export class Projector {
       await this.warehouse.append(page.events, page.next);
       this.checkpoint = page.next;
       const last = page.events.at(-1)?.recordedAt ?? null;
-      this.current = { ...this.current, checkpoint: page.next, asOf: last };
+      this.lease.tell({ checkpoint: page.next, asOf: last });
     }
-    if (page.atEnd) this.current = { ...this.current, asOf: lookedAt };
+    if (page.atEnd) this.lease.tell({ asOf: lookedAt });
     return { atEnd: page.atEnd, events: page.events.length };
   }
 
   private async readCheckpoint(): Promise<void> {
     const { checkpoint, recordedAt } = await this.warehouse.head();
     this.checkpoint = checkpoint;
-    this.current = { ...this.current, checkpoint, asOf: this.current.asOf ?? recordedAt };
+    this.lease.tell({ checkpoint, asOf: this.lease.told().asOf ?? recordedAt });
   }
 
   /** @returns how long to wait, milliseconds */
   private failed(error: unknown): number {
     if (this.failures++ === 0) this.onError(error);
     this.checkpoint = undefined;
-    this.current = { ...this.current, error: this.explain(error) };
+    this.lease.tell({ error: this.explain(error) });
     return Math.min(IDLE_MS * 2 ** (this.failures - 1), BACKOFF_LIMIT_MS);
   }
 

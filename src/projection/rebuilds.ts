@@ -1,8 +1,12 @@
-/** The rebuilds of this process: one at a time, each known by its id until the process ends. */
+/**
+ * The rebuilds: one at a time, each known by its id. How it began and how it ended is kept in the store beside
+ * the receipts, so that every process that shares the store can tell, for as long as receipts are kept.
+ */
 import { v7 as uuidv7 } from 'uuid';
 import { Problem } from '../problem.js';
 import type { EventStore } from '../store/event-store.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
+import type { ProjectionLease } from './projection-lease.js';
 import { rebuild, type RebuildProgress, type RebuildResult } from './rebuild.js';
 
 export interface RebuildState {
@@ -22,11 +26,11 @@ export class Rebuilds {
   private readonly states = new Map<string, RebuildState>();
   private running: RebuildState | null = null;
   private done: Promise<void> = Promise.resolve();
-  private last: { at: string; tookMs: number; counts: Record<string, number> } | null = null;
 
   constructor(
     private readonly store: EventStore,
     private readonly warehouse: Warehouse,
+    private readonly lease: ProjectionLease,
   ) {}
 
   /** Starts one, or gives the one that runs already: two at once would do the same work twice. */
@@ -48,14 +52,14 @@ export class Rebuilds {
   }
 
   /** @throws Problem unknown-rebuild */
-  get(id: string): RebuildState {
+  async get(id: string): Promise<RebuildState> {
     const state = this.states.get(id);
     if (state !== undefined) return state;
-    throw new Problem('unknown-rebuild', `There is no rebuild "${id}" since this service started.`);
-  }
-
-  latest(): { at: string; tookMs: number; counts: Record<string, number> } | null {
-    return this.last;
+    for (const moment of ['ended', 'begun'] as const) {
+      const kept = await this.store.receipt(keyOf(id, moment));
+      if (kept !== null) return JSON.parse(kept.body) as RebuildState;
+    }
+    throw new Problem('unknown-rebuild', `There was no rebuild "${id}" in the last 24 hours.`);
   }
 
   /** Resolves when nothing runs any more. */
@@ -65,19 +69,30 @@ export class Rebuilds {
 
   private async run(state: RebuildState): Promise<void> {
     try {
-      const result = await rebuild({
-        store: this.store,
-        warehouse: this.warehouse,
-        fromStore: state.fromStore,
-        onProgress: (progress) => (state.progress = progress),
-      });
+      await this.keep(state, 'begun');
+      const result = await this.lease.during(() =>
+        rebuild({
+          store: this.store,
+          warehouse: this.warehouse,
+          fromStore: state.fromStore,
+          onProgress: (progress) => (state.progress = progress),
+        }),
+      );
       state.result = result;
       state.status = 'done';
-      this.last = { at: new Date().toISOString(), tookMs: result.tookMs, counts: result.counts };
+      const { tookMs, counts } = result;
+      this.lease.tell({ lastRebuild: { at: new Date().toISOString(), tookMs, counts } });
     } catch (error) {
       state.status = 'failed';
       state.error = error instanceof Error ? error.message : String(error);
     }
+    // This process still knows it when the store does not.
+    await this.keep(state, 'ended').catch(() => undefined);
+  }
+
+  private keep(state: RebuildState, moment: 'begun' | 'ended'): Promise<void> {
+    const body = JSON.stringify(state);
+    return this.store.keepReceipt({ key: keyOf(state.id, moment), requestHash: '', status: 200, body });
   }
 
   private remember(state: RebuildState): void {
@@ -87,4 +102,8 @@ export class Rebuilds {
       this.states.delete(id);
     }
   }
+}
+
+function keyOf(id: string, moment: 'begun' | 'ended'): string {
+  return `rebuild ${id} ${moment}`;
 }

@@ -7,7 +7,7 @@ import { receiptFor } from '../http/idempotency.js';
 import { Route } from '../http/route.js';
 import { EVENT_STORE, type EventStore, InvalidPosition } from '../store/event-store.js';
 import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
-import { Projector } from './projector.js';
+import { ProjectionLease } from './projection-lease.js';
 import { verify } from './rebuild.js';
 import { Rebuilds, type RebuildState } from './rebuilds.js';
 
@@ -22,14 +22,14 @@ export class StatusController {
   constructor(
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
-    private readonly projector: Projector,
+    private readonly lease: ProjectionLease,
     private readonly rebuilds: Rebuilds,
   ) {}
 
   @Get('v1/status')
   @ApiOperation({ summary: 'Events, lag of the projection, the last rebuild' })
   async status(): Promise<object> {
-    const { asOf, checkpoint, error } = this.projector.progress();
+    const { asOf, checkpoint, error, lastRebuild } = this.lease.told();
     const head = await this.store.head();
     // Null where the warehouse is ahead of the store; projectionError then says what to do.
     const behind = await this.store.countAfter(checkpoint).catch(unlessInvalid);
@@ -38,7 +38,8 @@ export class StatusController {
       position: head.position,
       lag: { events: behind, seconds: behind === 0 || asOf === null ? 0 : (Date.now() - asOf) / 1000 },
       projectionError: error,
-      lastRebuild: this.rebuilds.latest(),
+      projector: this.lease.holderName(),
+      lastRebuild,
       store: this.store.location,
       warehouse: this.warehouse.location,
       version,
@@ -69,7 +70,7 @@ export class StatusController {
 
   @Get('v1/rebuilds/:id')
   @ApiOperation({ summary: 'How far a rebuild is' })
-  readRebuild(@Param('id') id: string): RebuildState {
+  readRebuild(@Param('id') id: string): Promise<RebuildState> {
     return this.rebuilds.get(id);
   }
 
@@ -77,7 +78,7 @@ export class StatusController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Compare the store with the warehouse, counts and checksums' })
   verify(): Promise<object> {
-    return verify(this.store, this.warehouse);
+    return this.lease.during(() => verify(this.store, this.warehouse));
   }
 
   @Get('healthz')
@@ -95,7 +96,7 @@ export class StatusController {
   @Get('readyz')
   @ApiOperation({ summary: 'Store and projection work; 503 with the reason otherwise' })
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
-    const { asOf, error } = this.projector.progress();
+    const { asOf, error } = this.lease.told();
     const reasons: string[] = [];
     const store = await this.store.head().catch((failure: Error) => failure);
     if (store instanceof Error) reasons.push(`event store: ${store.message}`);

@@ -20,6 +20,7 @@ export function announcing(store: EventStore, announce: () => void): EventStore 
   };
   return {
     location: store.location,
+    isExclusive: store.isExclusive,
     append: async (...call) => {
       const result = await store.append(...call);
       if (result.kind === 'appended') appended();
@@ -32,6 +33,8 @@ export function announcing(store: EventStore, announce: () => void): EventStore 
     countAfter: (position) => store.countAfter(position),
     receipt: (key) => store.receipt(key),
     keepReceipt: (receipt) => store.keepReceipt(receipt),
+    lease: (request) => store.lease(request),
+    releaseLease: (name, holder) => store.releaseLease(name, holder),
     close: () => store.close(),
   };
 }

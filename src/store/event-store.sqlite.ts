@@ -14,6 +14,7 @@ import {
   type Succeeded,
   type Value,
 } from './event-store.sqlite.messages.js';
+import { type LeaseRecord, type LeaseRequest, type LeaseState, releaseLease, takeLease } from './leases.js';
 import { Thread } from './event-store.sqlite.thread.js';
 import {
   InvalidPosition,
@@ -38,10 +39,13 @@ export interface SqliteEventStoreOptions {
 
 export class SqliteEventStore implements EventStore {
   readonly location: string;
+  readonly isExclusive = true;
   readonly #path: string;
   readonly #now: () => number;
   #thread: Thread | null = null;
   #closed = false;
+  /** In memory, since the file has one process, and leases end with it. */
+  readonly #leases = new Map<string, LeaseRecord>();
   /** Resolves when every thread so far is gone. */
   #ended = Promise.resolve();
 
@@ -138,6 +142,21 @@ export class SqliteEventStore implements EventStore {
 
   async keepReceipt(receipt: Receipt): Promise<void> {
     await this.#running().append(encodeAppend('', 0, [], receipt));
+  }
+
+  lease(request: LeaseRequest): Promise<LeaseState> {
+    return this.#changeLease(request.name, (known) => takeLease(known, request, this.#now()));
+  }
+
+  async releaseLease(name: string, holder: string): Promise<void> {
+    await this.#changeLease(name, (known) => releaseLease(known, holder, this.#now()));
+  }
+
+  #changeLease(name: string, change: (known: LeaseRecord | null) => LeaseRecord): Promise<LeaseState> {
+    if (this.#closed) return Promise.reject(new StoreUnavailable(`${this.location} is closed`));
+    const record = change(this.#leases.get(name) ?? null);
+    this.#leases.set(name, record);
+    return Promise.resolve(record);
   }
 
   close(): Promise<void> {

@@ -3,6 +3,7 @@
  * checks them on each.
  */
 import type { NewEvent, StoredEvent } from '../event/envelope.js';
+import type { LeaseRequest, LeaseState } from './leases.js';
 
 /** DI token of the event store in use. */
 export const EVENT_STORE = Symbol('EventStore');
@@ -59,6 +60,9 @@ export interface EventStore {
   /** What and where it is, for people: `sqlite:./data/events.db`. Holds no secret. */
   readonly location: string;
 
+  /** Whether no other process can append while this one has it open: then nothing changes behind its back. */
+  readonly isExclusive: boolean;
+
   /**
    * Appends to one stream, all or nothing, and resolves when the events are durable (survive the death of
    * the process and of the machine's power).
@@ -106,6 +110,15 @@ export interface EventStore {
 
   /** Keeps a receipt by itself, for requests that are idempotent without it. The first one stands. */
   keepReceipt(receipt: Receipt): Promise<void>;
+
+  /**
+   * Takes or renews a lease, or asks its holder for it (leases.ts). Of all processes that share the store at
+   * most one holds it, until `ttlMs` after its last renewal, by the store's clock.
+   */
+  lease(request: LeaseRequest): Promise<LeaseState>;
+
+  /** Gives a lease up; nothing happens when `holder` does not have it. */
+  releaseLease(name: string, holder: string): Promise<void>;
 
   /** Settles once all accepted appends have; afterwards every call fails. */
   close(): Promise<void>;

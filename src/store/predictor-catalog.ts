@@ -1,6 +1,7 @@
 /**
  * The predictors as their streams have left them, kept in memory so that serving a prediction reads nothing.
- * All appends to predictor streams go through here, which keeps the memory true.
+ * All appends to predictor streams go through here, which keeps the memory true; where other processes
+ * share the store it is read again in the background while it is in use.
  */
 import type { NewEvent, StoredEvent } from '../event/envelope.js';
 import { predictorStream } from '../event/envelope.js';
@@ -11,13 +12,25 @@ import { type AppendResult, type EventStore, NO_STREAM, type Receipt } from './e
 /** Attempts before a writer that always finds another one ahead of it gives up. */
 const ATTEMPTS = 10;
 
+/** Where others write too, what is older than this is read again behind the answer, milliseconds, */
+const FRESH_MS = 2_000;
+/** and what is older than this, before it. */
+const STALE_MS = 10_000;
+
+interface Known {
+  state: Promise<PredictorState>;
+  readAt: number;
+  /** What is being read in its place. */
+  refreshed?: Promise<PredictorState> | undefined;
+}
+
 export interface Decision {
   events: NewEvent[];
   receipt?: Receipt;
 }
 
 export class PredictorCatalog {
-  private readonly states = new Map<string, Promise<PredictorState>>();
+  private readonly known = new Map<string, Known>();
 
   constructor(private readonly store: EventStore) {}
 
@@ -29,17 +42,44 @@ export class PredictorCatalog {
   }
 
   async find(predictor: string): Promise<PredictorState | null> {
-    let state = this.states.get(predictor);
-    if (state === undefined) {
-      state = this.store.readStream(predictorStream(predictor)).then(foldPredictor);
-      this.states.set(predictor, state);
-      state.catch(() => this.states.delete(predictor));
-    }
-    const found = await state;
+    const found = await this.state(predictor);
     if (found.versions.size > 0 || found.splits.length > 0 || found.canary !== null) return found;
     // Names that do not exist are not remembered, or anybody could fill the memory.
-    this.states.delete(predictor);
+    this.known.delete(predictor);
     return null;
+  }
+
+  private state(predictor: string): Promise<PredictorState> {
+    const known = this.known.get(predictor);
+    if (known === undefined) return this.read(predictor);
+    if (this.store.isExclusive) return known.state;
+    const age = Date.now() - known.readAt;
+    if (age <= FRESH_MS) return known.state;
+    known.refreshed ??= this.refresh(predictor, known);
+    return age <= STALE_MS ? known.state : known.refreshed;
+  }
+
+  private read(predictor: string): Promise<PredictorState> {
+    const state = this.store.readStream(predictorStream(predictor)).then(foldPredictor);
+    this.known.set(predictor, { state, readAt: Date.now() });
+    state.catch(() => this.known.delete(predictor));
+    return state;
+  }
+
+  /** The state as it is now; as it was, while the store is away. */
+  private async refresh(predictor: string, known: Known): Promise<PredictorState> {
+    try {
+      const state = foldPredictor(await this.store.readStream(predictorStream(predictor)));
+      // An append of our own in the meantime knows better.
+      if (this.known.get(predictor) === known) {
+        this.known.set(predictor, { state: Promise.resolve(state), readAt: Date.now() });
+      }
+      return state;
+    } catch {
+      known.refreshed = undefined;
+      known.readAt = Date.now() - FRESH_MS;
+      return known.state;
+    }
   }
 
   names(): Promise<string[]> {
@@ -62,7 +102,7 @@ export class PredictorCatalog {
       if (decision.events.length === 0) return { kind: 'duplicate', events: [] };
       const revision = events.at(-1)?.revision ?? NO_STREAM;
       const result = await this.store.append(stream, revision, decision.events, decision.receipt);
-      this.states.delete(predictor);
+      this.known.delete(predictor);
       if (result.kind !== 'conflict') return result;
       if (attempt === ATTEMPTS) {
         throw new Problem(

@@ -15,6 +15,8 @@ import { judgeCanary, type Judgement } from './verdict.js';
 export interface ProjectionProgress {
   asOf: number | null;
   checkpoint: string | null;
+  /** Whether this process runs it. Only that one judges without being asked. */
+  isOurs: boolean;
 }
 
 export interface CanaryHealth {
@@ -87,6 +89,7 @@ export class Judge {
   }
 
   private async judgeAll(): Promise<void> {
+    if (!this.progress().isOurs) return;
     for (const predictor of await this.catalog.names()) {
       const state = await this.catalog.find(predictor);
       if (state?.canary?.judged === null) await this.health(predictor);

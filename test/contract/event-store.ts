@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import type { NewEvent } from '#assay/event/envelope.js';
 import { NO_STREAM, type EventStore } from '#assay/store/event-store.js';
 import { appended, event, fresh, readLog, type OnEmptyStore, type OpenedStore } from './event-store.given.js';
+import { leaseContract } from './event-store.leases.js';
 import { lifeContract, readingContract, receiptContract } from './event-store.reading.js';
 
 export function eventStoreContract(name: string, open: () => Promise<OpenedStore>): void {
@@ -254,6 +255,7 @@ export function eventStoreContract(name: string, open: () => Promise<OpenedStore
 
     readingContract(() => store, onEmptyStore);
     receiptContract(() => store);
+    leaseContract(() => store);
     lifeContract(onEmptyStore);
   });
 }
