@@ -19,6 +19,7 @@ import { EventsController } from './intake/events.controller.js';
 import { PredictHandler } from './intake/predict.command.js';
 import { PredictionsController } from './intake/predictions.controller.js';
 import { RecordHandler } from './intake/record.command.js';
+import { SteerCanaryHandler } from './intake/steer-canary.command.js';
 import { Subjects } from './intake/subjects.js';
 import { subjectSecret } from './intake/subject-secret.js';
 import { PROJECTION } from './projection/views.js';
@@ -155,6 +156,7 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         DeployHandler,
         SplitTrafficHandler,
         EndCanaryHandler,
+        SteerCanaryHandler,
         RecordHandler,
         WakeProjector,
       ],

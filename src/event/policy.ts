@@ -36,6 +36,10 @@ export interface Policy {
   bucketSeconds: number;
   /** Edges of the label-age bins, seconds, ascending from 0; the last one ends the last bin. */
   ageEdgesSeconds: number[];
+  /** Labels of the canary that each step of a ramp waits for, whole, from 0. */
+  stepLabels: number;
+  /** How long each step of a ramp lasts at least, seconds. */
+  stepSeconds: number;
   /** Error probability allowed to each check, in (0, 0.5]. */
   alpha: Record<CheckName, number>;
 }
@@ -50,6 +54,8 @@ export const DEFAULT_POLICY: Policy = {
   maxLagSeconds: 300,
   bucketSeconds: 300,
   ageEdgesSeconds: [0, 300, 900, 2400, 6000, 18_000, 86_400],
+  stepLabels: 50,
+  stepSeconds: 1800,
   alpha: {
     'wrong-up': 0.03,
     'wrong-within': 0.05,

@@ -24,6 +24,9 @@ export interface PredictorDeployed {
 export interface TrafficSplit {
   predictor: string;
   split: Split;
+  /** The canary whose ramp this step belongs to; without it the traffic was moved by hand. */
+  canary?: string;
+  reason?: string;
 }
 
 /** `assay.predictor.canary_started` */
@@ -53,10 +56,19 @@ export interface CanaryEnded {
   reason?: string;
 }
 
+/** `assay.predictor.canary_paused` and `assay.predictor.canary_resumed` */
+export interface RampHalted {
+  predictor: string;
+  canary: string;
+  reason?: string;
+}
+
 export const PREDICTOR_DEPLOYED = 'assay.predictor.deployed';
 export const TRAFFIC_SPLIT = 'assay.predictor.traffic_split';
 export const CANARY_STARTED = 'assay.predictor.canary_started';
 export const CANARY_JUDGED = 'assay.predictor.canary_judged';
+export const CANARY_PAUSED = 'assay.predictor.canary_paused';
+export const CANARY_RESUMED = 'assay.predictor.canary_resumed';
 export const PROMOTED = 'assay.predictor.promoted';
 export const ROLLED_BACK = 'assay.predictor.rolled_back';
 
@@ -70,7 +82,12 @@ export interface RunningCanary {
   baseline: string;
   canary: string;
   policy: Policy;
+  /** Shares through which the service moves it, ascending; null: its traffic is moved by hand. */
   ramp: number[] | null;
+  /** Since when it has its present share, milliseconds. */
+  stepAt: number;
+  /** Since when, and why, the service moves it no further; null while it does. */
+  paused: { at: number; reason: string | null } | null;
   startedAt: number;
   /** Revision of the event that started it: names the canary among several of the same version. */
   startedRevision: number;
@@ -110,7 +127,7 @@ function apply(state: PredictorState, event: StoredEvent): void {
     case PREDICTOR_DEPLOYED:
       return deployed(state, payloadOf<PredictorDeployed>(event), event.occurredAt);
     case TRAFFIC_SPLIT:
-      return split(state, payloadOf<TrafficSplit>(event).split, event.occurredAt);
+      return trafficSplit(state, payloadOf<TrafficSplit>(event), event.occurredAt);
     case CANARY_STARTED: {
       const { baseline, canary, policy, ramp } = payloadOf<CanaryStarted>(event);
       state.canary = {
@@ -118,6 +135,8 @@ function apply(state: PredictorState, event: StoredEvent): void {
         canary,
         policy,
         ramp: ramp ?? null,
+        stepAt: event.occurredAt,
+        paused: null,
         startedAt: event.occurredAt,
         startedRevision: event.revision,
         judged: null,
@@ -127,6 +146,17 @@ function apply(state: PredictorState, event: StoredEvent): void {
     case CANARY_JUDGED: {
       const judged = payloadOf<CanaryJudged>(event);
       if (state.canary?.canary === judged.canary) state.canary.judged ??= { ...judged, at: event.occurredAt };
+      return;
+    }
+    case CANARY_PAUSED: {
+      const { canary, reason } = payloadOf<RampHalted>(event);
+      if (state.canary?.canary === canary)
+        state.canary.paused ??= { at: event.occurredAt, reason: reason ?? null };
+      return;
+    }
+    case CANARY_RESUMED: {
+      const { canary } = payloadOf<RampHalted>(event);
+      if (state.canary?.canary === canary) state.canary.paused = null;
       return;
     }
     case PROMOTED: {
@@ -149,6 +179,20 @@ function deployed(state: PredictorState, { version, backend }: PredictorDeployed
   if (isFirst) split(state, { [version]: 1 }, at);
 }
 
+function trafficSplit(
+  state: PredictorState,
+  { split: next, canary, reason }: TrafficSplit,
+  at: number,
+): void {
+  split(state, next, at);
+  const running = state.canary;
+  if (running === null) return;
+  running.stepAt = at;
+  // Who moves the traffic of a ramp by hand does not want to be overruled a moment later.
+  const isByHand = running.ramp !== null && canary !== running.canary;
+  if (isByHand) running.paused ??= { at, reason: reason ?? 'the traffic was split by hand' };
+}
+
 function split(state: PredictorState, next: Split, at: number): void {
   state.split = next;
   state.splits.push({ at, split: next });
@@ -167,6 +211,11 @@ export function splitWith(split: Split, version: string, share: number): Split {
   for (const [name, part] of others) next[name] = (part / sum) * (1 - share);
   next[version] = share;
   return next;
+}
+
+/** The first share of a ramp above the present one; null when all that is left is 1, which is the promotion. */
+export function nextRampShare(ramp: readonly number[], share: number): number | null {
+  return ramp.find((step) => step > share + 1e-9 && step < 1) ?? null;
 }
 
 /** What remains of a split once `version` receives nothing; `fallback` when it had everything. */

@@ -35,6 +35,8 @@ const DATA: Record<string, Validator> = {
   [prediction.CORRECTION_RETRACTED]: validatorOf(shapes.CorrectionRetractedData),
   [predictor.PREDICTOR_DEPLOYED]: validatorOf(shapes.PredictorDeployedData),
   [predictor.TRAFFIC_SPLIT]: validatorOf(shapes.TrafficSplitData),
+  [predictor.CANARY_PAUSED]: validatorOf(shapes.RampHaltedData),
+  [predictor.CANARY_RESUMED]: validatorOf(shapes.RampHaltedData),
   [predictor.CANARY_STARTED]: validatorOf(shapes.CanaryStartedData),
   [predictor.PROMOTED]: validatorOf(shapes.CanaryEndedData),
   [predictor.ROLLED_BACK]: validatorOf(shapes.CanaryEndedData),

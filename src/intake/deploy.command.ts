@@ -106,7 +106,10 @@ export class DeployHandler implements ICommandHandler<DeployCommand> {
     const share = shareFor(state, request);
     const before: Split = Object.keys(state.split).length === 0 ? { [version]: 1 } : state.split;
     const split = share === undefined ? before : splitWith(state.split, version, share);
-    if (share !== undefined) data.push([TRAFFIC_SPLIT, { predictor, split }]);
+    if (share !== undefined) {
+      const start = canary === null ? {} : { canary: version, reason: 'the canary starts' };
+      data.push([TRAFFIC_SPLIT, { predictor, split, ...start }]);
+    }
     return { data, answer: { predictor, version, split, canary } };
   }
 

@@ -13,7 +13,9 @@ import {
   SplitTrafficCommand,
   type TrafficAnswer,
 } from './deploy.command.js';
-import { DeployRequest, EndCanaryRequest, NAME_PATTERN, TrafficRequest } from './requests.dto.js';
+import { NAME_PATTERN } from './limits.dto.js';
+import { DeployRequest, EndCanaryRequest, SteerCanaryRequest, TrafficRequest } from './requests.dto.js';
+import { type SteerAnswer, SteerCanaryCommand, type Steering } from './steer-canary.command.js';
 import { Route } from '../http/route.js';
 import { traceparentOf } from '../http/traceparent.js';
 
@@ -78,6 +80,54 @@ export class DeploymentsController {
     return this.end('rollback', predictor, body, request);
   }
 
+  @Post(':predictor/canary/pause')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'The ramp goes no further; a rollback still happens' })
+  @Route({ accepts: SteerCanaryRequest })
+  pause(
+    @Param('predictor') predictor: string,
+    @Body() body: SteerCanaryRequest | undefined,
+    @Req() request: FastifyRequest,
+  ): Promise<SteerAnswer> {
+    return this.steer('pause', predictor, body, request);
+  }
+
+  @Post(':predictor/canary/resume')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'The ramp goes on' })
+  @Route({ accepts: SteerCanaryRequest })
+  resume(
+    @Param('predictor') predictor: string,
+    @Body() body: SteerCanaryRequest | undefined,
+    @Req() request: FastifyRequest,
+  ): Promise<SteerAnswer> {
+    return this.steer('resume', predictor, body, request);
+  }
+
+  @Post(':predictor/canary/skip')
+  @HttpCode(200)
+  @ApiOperation({ summary: "The ramp's next step at once" })
+  @Route({ accepts: SteerCanaryRequest })
+  skip(
+    @Param('predictor') predictor: string,
+    @Body() body: SteerCanaryRequest | undefined,
+    @Req() request: FastifyRequest,
+  ): Promise<SteerAnswer> {
+    return this.steer('skip', predictor, body, request);
+  }
+
+  private steer(
+    steering: Steering,
+    predictor: string,
+    body: SteerCanaryRequest | undefined,
+    request: FastifyRequest,
+  ): Promise<SteerAnswer> {
+    const { idempotency } = request;
+    return this.commands.execute(
+      new SteerCanaryCommand(predictor, steering, body?.reason, idempotency, traceparentOf(request)),
+    );
+  }
+
   private end(
     end: 'promote' | 'rollback',
     predictor: string,
@@ -125,6 +175,7 @@ function predictorDocument(predictor: string, state: PredictorState): object {
       canary: canary.canary,
       policy: canary.policy,
       ramp: canary.ramp,
+      paused: canary.paused !== null,
       startedAt: new Date(canary.startedAt).toISOString(),
       verdict: canary.judged?.verdict ?? null,
     },

@@ -25,26 +25,24 @@ import type { FailureKind } from '../event/prediction.js';
 import type { Split } from '../event/predictor.js';
 import {
   BACKEND_SCHEMA,
-  EndCanaryRequest,
-  ExactlyOneAnswer,
-  Saying,
   BACKEND_TYPE,
   BackendKind,
   CandidateRequest,
-  CANDIDATES_LIMIT,
   type ConstantBackend,
   type HttpBackend,
+  type RecordedBackend,
+} from './backends.dto.js';
+import {
+  CANDIDATES_LIMIT,
   ID_PATTERN,
   NAME_LENGTH,
   NAME_MESSAGE,
   NAME_PATTERN,
   Optional,
-  PolicyRequest,
-  type RecordedBackend,
-  SPLIT_SCHEMA,
   TIME_MESSAGE,
   TIME_PATTERN,
-} from './requests.dto.js';
+} from './limits.dto.js';
+import { EndCanaryRequest, ExactlyOneAnswer, Saying, PolicyRequest, SPLIT_SCHEMA } from './requests.dto.js';
 
 /** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */
 @JSONSchema({ additionalProperties: true })
@@ -171,6 +169,26 @@ export class TrafficSplitData extends AboutPredictor {
   @IsObject()
   @JSONSchema(SPLIT_SCHEMA)
   split!: Split;
+
+  /** The canary whose ramp the step belongs to. */
+  @Optional()
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  canary?: string;
+
+  @Optional()
+  @IsString()
+  @MaxLength(4096)
+  reason?: string;
+}
+
+export class RampHaltedData extends AboutPredictor {
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  canary!: string;
+
+  @Optional()
+  @IsString()
+  @MaxLength(4096)
+  reason?: string;
 }
 
 export class CanaryStartedData extends AboutPredictor {

@@ -20,32 +20,28 @@ import {
   MaxLength,
   Min,
   MinLength,
-  ValidateIf,
   ValidateNested,
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
 import type { Confirmations } from '../event/policy.js';
 import type { Split } from '../event/predictor.js';
-
-/** Longest label, subject, actor and id, in characters. */
-export const NAME_LENGTH = 256;
-/** Most candidates one prediction may have. */
-export const CANDIDATES_LIMIT = 100;
-
-/** Names of predictors and versions: they appear in addresses. */
-export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-/** Ids given by callers: anything printable. */
-export const ID_PATTERN = /^\P{Cc}{1,256}$/u;
-/** RFC 3339, section 5.6, with an offset. */
-export const TIME_PATTERN =
-  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
-export const TIME_MESSAGE = { message: 'must be a time as in RFC 3339, such as 2026-01-31T13:45:00Z' };
-export const NAME_MESSAGE = {
-  message: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit',
-};
-
-/** May be left out; null is not the same as left out. */
-export const Optional = () => ValidateIf((_, value) => value !== undefined);
+import {
+  BACKEND_SCHEMA,
+  BACKEND_TYPE,
+  BackendKind,
+  ConstantBackend,
+  HttpBackend,
+  RecordedBackend,
+} from './backends.dto.js';
+import {
+  CANDIDATES_LIMIT,
+  NAME_LENGTH,
+  NAME_MESSAGE,
+  NAME_PATTERN,
+  Optional,
+  TIME_MESSAGE,
+  TIME_PATTERN,
+} from './limits.dto.js';
 
 export class PredictRequest {
   /** What the predictor is asked: any JSON but null, nested at most 100 deep. */
@@ -135,120 +131,6 @@ export class CorrectRequest extends Saying {
   occurredAt?: string;
 }
 
-export class CandidateMapping {
-  /** JSON pointer to the list of candidates in the answer. */
-  @Optional()
-  @IsString()
-  @Matches(/^(\/.*)?$/)
-  @JSONSchema({ default: '/candidates' })
-  path?: string;
-
-  /** JSON pointer to the label within a candidate; empty when the candidate itself is the label. */
-  @Optional()
-  @IsString()
-  @Matches(/^(\/.*)?$/)
-  @JSONSchema({ default: '/label' })
-  label?: string;
-
-  /** JSON pointer to the confidence within a candidate; candidates without one have none. */
-  @Optional()
-  @IsString()
-  @Matches(/^(\/.*)?$/)
-  @JSONSchema({ default: '/confidence' })
-  confidence?: string;
-}
-
-export class CandidateRequest {
-  @IsString()
-  @MinLength(1)
-  @MaxLength(NAME_LENGTH)
-  label!: string;
-
-  @ValidateIf((_, value) => value != null)
-  @IsNumber()
-  @JSONSchema({ type: ['number', 'null'] as never })
-  confidence?: number | null;
-}
-
-/** Any HTTP predictor. */
-export class HttpBackend {
-  @Equals('http')
-  kind!: 'http';
-
-  @IsString()
-  @MaxLength(2048)
-  @Matches(/^https?:\/\/[^\s/?#]+/, { message: 'must be an http or https address' })
-  url!: string;
-
-  /** Sent with every request; values are stored, so use a header that holds no lasting secret. */
-  @Optional()
-  @IsObject()
-  @JSONSchema({ additionalProperties: { type: 'string', maxLength: 4096 } })
-  headers?: Record<string, string>;
-
-  @Optional()
-  @IsInt()
-  @Min(1)
-  @Max(60_000)
-  @JSONSchema({ default: 2000 })
-  timeoutMs?: number;
-
-  /** Body of the request; the strings "{{input}}" and "{{limit}}" in it are replaced. Default: {input, limit}. */
-  @Optional()
-  @IsObject()
-  request?: Record<string, unknown>;
-
-  @Optional()
-  @ValidateNested()
-  @Type(() => CandidateMapping)
-  candidates?: CandidateMapping;
-}
-
-/** Always the same answer: the majority class as a baseline to beat, or a stand-in during maintenance. */
-export class ConstantBackend {
-  @Equals('constant')
-  kind!: 'constant';
-
-  @IsArray()
-  @ArrayMaxSize(CANDIDATES_LIMIT)
-  @ValidateNested({ each: true })
-  @Type(() => CandidateRequest)
-  candidates!: CandidateRequest[];
-}
-
-/** Served elsewhere; its predictions arrive through POST /v1/events. */
-export class RecordedBackend {
-  @Equals('recorded')
-  kind!: 'recorded';
-}
-
-/** Adding a backend: its class here, its line in this list, and one in serving/backends.ts. */
-export const BACKEND_REQUESTS = [HttpBackend, ConstantBackend, RecordedBackend] as const;
-
-export class BackendKind {
-  kind!: string;
-}
-
-export const BACKEND_TYPE = {
-  discriminator: {
-    property: 'kind',
-    subTypes: [
-      { value: HttpBackend, name: 'http' },
-      { value: ConstantBackend, name: 'constant' },
-      { value: RecordedBackend, name: 'recorded' },
-    ],
-  },
-  keepDiscriminatorProperty: true,
-};
-
-export const BACKEND_SCHEMA = (_: unknown, options: { refPointerPrefix?: string }) =>
-  ({
-    type: 'object',
-    required: ['kind'],
-    discriminator: { propertyName: 'kind' },
-    oneOf: BACKEND_REQUESTS.map(({ name }) => ({ $ref: `${options.refPointerPrefix}${name}` })),
-  }) as never;
-
 export class AlphaRequest {
   @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'wrong-up'?: number;
   @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'wrong-within'?: number;
@@ -317,6 +199,22 @@ export class PolicyRequest {
   @JSONSchema({ default: [0, 300, 900, 2400, 6000, 18_000, 86_400] })
   ageEdgesSeconds?: number[];
 
+  /** Labels of the canary that each step of a ramp waits for. */
+  @Optional()
+  @IsInt()
+  @Min(0)
+  @Max(1_000_000)
+  @JSONSchema({ default: 50 })
+  stepLabels?: number;
+
+  /** How long each step of a ramp lasts at least, seconds. */
+  @Optional()
+  @IsInt()
+  @Min(0)
+  @Max(31_536_000)
+  @JSONSchema({ default: 1800 })
+  stepSeconds?: number;
+
   /** Error probability of each check. */
   @Optional()
   @ValidateNested()
@@ -331,7 +229,8 @@ export class CanaryRequest {
   @Type(() => PolicyRequest)
   policy?: PolicyRequest;
 
-  /** Planned traffic shares of the canary, ascending, such as [0.05, 0.25, 0.5, 1]. */
+  /** Traffic shares through which the service moves the canary by itself, ascending, such as
+   * [0.05, 0.25, 0.5, 1]. Without it the traffic is moved by hand. */
   @Optional()
   @IsArray()
   @ArrayMinSize(1)
@@ -386,6 +285,14 @@ export class EndCanaryRequest {
   @Matches(NAME_PATTERN, NAME_MESSAGE)
   version!: string;
 
+  @Optional()
+  @IsString()
+  @MaxLength(4096)
+  reason?: string;
+}
+
+/** Pause, resume, skip a step, or abort. */
+export class SteerCanaryRequest {
   @Optional()
   @IsString()
   @MaxLength(4096)

@@ -38,7 +38,7 @@ function retryAfterSeconds({ asOf, canary }: CanaryHealth): number {
 }
 
 function healthDocument(predictor: string, health: CanaryHealth): object {
-  const { canary, judgement, verdict, reason, asOf, lagSeconds } = health;
+  const { canary, judgement, verdict, reason, asOf, lagSeconds, ramp } = health;
   return {
     predictor,
     baseline: canary.baseline,
@@ -52,6 +52,10 @@ function healthDocument(predictor: string, health: CanaryHealth): object {
     ...(judgement.labelsNeeded === undefined ? {} : { labelsNeeded: judgement.labelsNeeded }),
     checks: judgement.checks,
     labels: judgement.labels,
+    ramp: ramp && {
+      ...ramp,
+      paused: ramp.paused && { ...ramp.paused, at: new Date(ramp.paused.at).toISOString() },
+    },
     policy: canary.policy,
   };
 }

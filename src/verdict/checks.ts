@@ -46,7 +46,14 @@ export interface Check {
   canary: ArmRate;
 }
 
-const ALARMS: readonly CheckName[] = ['wrong-up', 'right-lower', 'errors-up', 'slow-up', 'sample-ratio'];
+/** Checks that speak against the canary, or against the comparison, once they are answered. */
+export const ALARMS: readonly CheckName[] = [
+  'wrong-up',
+  'right-lower',
+  'errors-up',
+  'slow-up',
+  'sample-ratio',
+];
 const ABOUT_CONFIRMATIONS: readonly CheckName[] = [
   'right-lower',
   'right-within',

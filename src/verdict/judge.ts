@@ -1,14 +1,23 @@
 /**
- * Reads the cells afresh, judges, and writes the first verdict of a canary as an event. Keeps no state of its
- * own but the latest answer, which stands until the projection moves.
+ * Reads the cells afresh, judges, writes the first verdict of a canary as an event, and moves the traffic of a
+ * canary with a ramp. Keeps no state of its own but the latest answer, which stands until the projection moves.
  */
 import { v7 as uuidv7 } from 'uuid';
 import { newEvent } from '../event/envelope.js';
-import { CANARY_JUDGED, type PredictorState, type RunningCanary } from '../event/predictor.js';
+import {
+  CANARY_JUDGED,
+  type PredictorState,
+  PROMOTED,
+  ROLLED_BACK,
+  type RunningCanary,
+  splitWith,
+  TRAFFIC_SPLIT,
+} from '../event/predictor.js';
 import { Problem } from '../problem.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
 import { readBuckets } from './cells.js';
+import { labelsSince, type Move, nextMove, type RampProgress, rampProgress, type RampView } from './ramp.js';
 import { judgeCanary, type Judgement } from './verdict.js';
 
 /** How far the projection is, from whoever runs it. */
@@ -28,6 +37,10 @@ export interface CanaryHealth {
   /** Milliseconds. */
   asOf: number;
   lagSeconds: number;
+  /** Null where the traffic is moved by hand. */
+  ramp: RampProgress | null;
+  /** What the service does next with the traffic. */
+  move: Move | null;
 }
 
 /** How often all canaries are judged without being asked, milliseconds. */
@@ -38,7 +51,12 @@ const FRESH_MS = 30_000;
 interface Remembered {
   key: string;
   at: number;
-  judgement: Promise<Judgement>;
+  judged: Promise<Judged>;
+}
+
+interface Judged {
+  judgement: Judgement;
+  labelsOnStep: number;
 }
 
 export class Judge {
@@ -76,15 +94,29 @@ export class Judge {
       );
     }
     const { asOf, lagSeconds } = this.asOf();
-    const judgement = await this.judge(predictor, state, canary, asOf, lagSeconds);
+    const { judgement, labelsOnStep } = await this.judge(predictor, state, canary, asOf, lagSeconds);
     if (canary.judged === null) await this.keepVerdict(predictor, canary, judgement);
+    const verdict = canary.judged?.verdict ?? judgement.verdict;
+    const reason = canary.judged?.reason ?? judgement.reason;
+    const view: RampView = {
+      canary,
+      share: state.split[canary.canary] ?? 0,
+      verdict,
+      reason,
+      checks: judgement.checks,
+      labelsOnStep,
+      isStale: lagSeconds > canary.policy.maxLagSeconds,
+      now: Date.now(),
+    };
     return {
       canary,
       judgement,
-      verdict: canary.judged?.verdict ?? judgement.verdict,
-      reason: canary.judged?.reason ?? judgement.reason,
+      verdict,
+      reason,
       asOf,
       lagSeconds,
+      ramp: rampProgress(view),
+      move: nextMove(view),
     };
   }
 
@@ -92,8 +124,33 @@ export class Judge {
     if (!this.progress().isOurs) return;
     for (const predictor of await this.catalog.names()) {
       const state = await this.catalog.find(predictor);
-      if (state?.canary?.judged === null) await this.health(predictor);
+      if (!state?.canary || (state.canary.judged !== null && state.canary.ramp === null)) continue;
+      const { canary, move } = await this.health(predictor);
+      if (move !== null) await this.carryOut(predictor, canary, state.split, move);
     }
+  }
+
+  /** Appends a move to the state that it was decided on; to any other it is not a move any more. */
+  private async carryOut(
+    predictor: string,
+    { canary, startedRevision }: RunningCanary,
+    split: PredictorState['split'],
+    move: Move,
+  ): Promise<void> {
+    await this.catalog.append(predictor, (state) => {
+      const isThisCanary = state.canary?.startedRevision === startedRevision;
+      const isUnmoved = (state.split[canary] ?? 0) === (split[canary] ?? 0);
+      const isHalted = state.canary?.paused != null && move.kind !== 'rollback';
+      if (!isThisCanary || !isUnmoved || isHalted) return { events: [] };
+      const head = { id: uuidv7(), occurredAt: Date.now(), predictor };
+      const { reason } = move;
+      if (move.kind === 'step') {
+        const next = splitWith(state.split, canary, move.share);
+        return { events: [newEvent(TRAFFIC_SPLIT, head, { predictor, split: next, canary, reason })] };
+      }
+      const type = move.kind === 'promote' ? PROMOTED : ROLLED_BACK;
+      return { events: [newEvent(type, head, { predictor, version: canary, reason })] };
+    });
   }
 
   private asOf(): { asOf: number; lagSeconds: number } {
@@ -108,7 +165,7 @@ export class Judge {
     canary: RunningCanary,
     asOf: number,
     lagSeconds: number,
-  ): Promise<Judgement> {
+  ): Promise<Judged> {
     const bucketMs = canary.policy.bucketSeconds * 1000;
     const isStale = lagSeconds > canary.policy.maxLagSeconds;
     const key = [
@@ -119,13 +176,15 @@ export class Judge {
       isStale,
     ].join();
     const known = this.remembered.get(predictor);
-    if (known?.key === key && Date.now() - known.at < FRESH_MS) return known.judgement;
-    const judgement = readBuckets(this.warehouse, { predictor, ...canary }).then((rows) =>
-      judgeCanary({ ...canary, rows, splits, asOf, lagSeconds }),
-    );
-    this.remembered.set(predictor, { key, at: Date.now(), judgement });
-    judgement.catch(() => this.remembered.delete(predictor));
-    return judgement;
+    if (known?.key === key && Date.now() - known.at < FRESH_MS) return known.judged;
+    const judged = readBuckets(this.warehouse, { predictor, ...canary }).then((rows) => {
+      const input = { ...canary, rows, splits, asOf, lagSeconds };
+      const labelsOnStep = canary.ramp === null ? 0 : labelsSince(input, canary.stepAt);
+      return { judgement: judgeCanary(input), labelsOnStep };
+    });
+    this.remembered.set(predictor, { key, at: Date.now(), judged });
+    judged.catch(() => this.remembered.delete(predictor));
+    return judged;
   }
 
   private async keepVerdict(predictor: string, canary: RunningCanary, judgement: Judgement): Promise<void> {

@@ -6,6 +6,6 @@ SELECT predictor, SUBSTR(type, 17) AS action,
 FROM (
   SELECT type, predictor, occurred_at, recorded_at, event_id, position, payload AS j
   FROM `assay.events`
-  WHERE type IN ('assay.predictor.deployed', 'assay.predictor.traffic_split', 'assay.predictor.canary_started', 'assay.predictor.canary_judged', 'assay.predictor.promoted', 'assay.predictor.rolled_back') AND position > 1000 AND position <= 2000
+  WHERE type IN ('assay.predictor.deployed', 'assay.predictor.traffic_split', 'assay.predictor.canary_started', 'assay.predictor.canary_judged', 'assay.predictor.canary_paused', 'assay.predictor.canary_resumed', 'assay.predictor.promoted', 'assay.predictor.rolled_back') AND position > 1000 AND position <= 2000
   QUALIFY ROW_NUMBER() OVER (PARTITION BY stream, revision ORDER BY position) = 1
 ) AS e

@@ -6,6 +6,6 @@ SELECT predictor, SUBSTR(type, 17) AS action,
 FROM (
   SELECT type, predictor, occurred_at, recorded_at, event_id, position, TRY(from_json(payload, '{"version":"VARCHAR","canary":"VARCHAR","baseline":"VARCHAR","backend":{"kind":"VARCHAR"},"split":"JSON","reason":"VARCHAR"}')) AS j
   FROM events
-  WHERE type IN ('assay.predictor.deployed', 'assay.predictor.traffic_split', 'assay.predictor.canary_started', 'assay.predictor.canary_judged', 'assay.predictor.promoted', 'assay.predictor.rolled_back') AND position > 1000 AND position <= 2000
+  WHERE type IN ('assay.predictor.deployed', 'assay.predictor.traffic_split', 'assay.predictor.canary_started', 'assay.predictor.canary_judged', 'assay.predictor.canary_paused', 'assay.predictor.canary_resumed', 'assay.predictor.promoted', 'assay.predictor.rolled_back') AND position > 1000 AND position <= 2000
   
 ) AS e
