@@ -1,7 +1,8 @@
 /** `assay gate`: may the canary take all traffic? For release pipelines, by exit status. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { Verdict } from '../event/predictor.js';
-import { healthText, type HealthAnswer } from './health-text.js';
+import { healthMarkdown, healthText, type HealthAnswer } from './health-text.js';
+import { duration } from '../verdict/reasons.js';
 import { defaultServer, Refused, runningServerOption, ServiceClient } from './service-client.js';
 
 const EXIT: Record<Verdict, number> = { promote: 0, rollback: 1, hold: 2, insufficient: 2 };
@@ -13,6 +14,7 @@ interface GateOptions {
   predictor: string;
   wait: number;
   json: boolean;
+  markdown: boolean;
   server?: string;
 }
 
@@ -22,17 +24,18 @@ export function gateCommand(): Command {
     .requiredOption('--predictor <name>', 'whose canary')
     .option('--wait <duration>', 'how long to wait for a verdict, such as 90s, 30m or 6h', seconds, 0)
     .option('--json', 'print the health answer as JSON', false)
+    .option('--markdown', 'print it as Markdown, for the comment on a pull request', false)
     .addOption(runningServerOption())
     .addHelpText(
       'after',
-      '\nExit status: 0 promote, 1 rollback, 2 not decided in time, 3 error.\n\nExample:\n  $ assay gate --predictor industry-code --wait 30m && ./release-to-all.sh\n',
+      '\nExit status: 0 promote, 1 rollback, 2 not decided in time, 3 error.\n\nExample:\n  $ assay gate --predictor industry-code --wait 30m && ./release-to-all.sh\n  $ assay gate --predictor industry-code --markdown | gh pr comment 17 --body-file -\n',
     )
     .action(async (options: GateOptions) => {
       process.exitCode = await gate(options);
     });
 }
 
-async function gate({ predictor, wait, json, server }: GateOptions): Promise<number> {
+async function gate({ predictor, wait, json, markdown, server }: GateOptions): Promise<number> {
   const client = new ServiceClient(server ?? defaultServer());
   const deadline = Date.now() + wait * 1000;
   for (;;) {
@@ -40,15 +43,33 @@ async function gate({ predictor, wait, json, server }: GateOptions): Promise<num
     const left = (deadline - Date.now()) / 1000;
     const isDecided = EXIT[health.verdict] !== 2;
     if (isDecided || left <= 0) {
-      console.log(json ? JSON.stringify(health) : healthText(health));
+      endProgress();
+      console.log(json ? JSON.stringify(health) : markdown ? healthMarkdown(health) : healthText(health));
       return EXIT[health.verdict];
     }
     const pause = Math.min(retryAfter, left, PAUSE_LIMIT_SECONDS);
-    console.error(
-      `${new Date().toISOString()} ${health.verdict}: ${health.reason} Asking again in ${Math.ceil(pause)} s.`,
-    );
+    showProgress(health, left, pause);
     await new Promise((resolve) => setTimeout(resolve, pause * 1000));
   }
+}
+
+/** One line that moves on a terminal, elsewhere a line a look. */
+function showProgress(health: HealthAnswer, leftSeconds: number, pauseSeconds: number): void {
+  const { verdict, reason, labelsNeeded, secondsNeeded } = health;
+  if (!process.stderr.isTTY) {
+    const pause = Math.ceil(pauseSeconds);
+    console.error(`${new Date().toISOString()} ${verdict}: ${reason} Asking again in ${pause} s.`);
+    return;
+  }
+  const labels =
+    labelsNeeded === undefined ? '' : `, about ${Math.ceil(labelsNeeded).toLocaleString('en')} labels to go`;
+  const time = secondsNeeded === undefined ? '' : ` (${duration(secondsNeeded)})`;
+  const line = `${verdict}${labels}${time}; waiting ${duration(leftSeconds)} more at most`;
+  process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns || 80) - 1)}`);
+}
+
+function endProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 }
 
 async function ask(

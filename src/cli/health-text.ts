@@ -1,6 +1,8 @@
-/** Canary health for people: the verdict in words, and what every check has found. */
+/** Canary health for people: the verdict in words, and what every check has found, on a terminal or in Markdown. */
+import sparkly from 'sparkly';
+import type { CheckName } from '../event/policy.js';
 import type { Verdict } from '../event/predictor.js';
-import type { Check } from '../verdict/checks.js';
+import { ALARMS, type Check, isAnswered } from '../verdict/checks.js';
 import type { LabelSummary } from '../verdict/labels-seen.js';
 
 /** What GET /v1/predictors/{predictor}/canary answers. */
@@ -15,8 +17,21 @@ export interface HealthAnswer {
   asOf: string;
   lagSeconds: number;
   labelsNeeded?: number;
+  /** How long that takes at the present rate of labels. */
+  secondsNeeded?: number;
   checks: Check[];
+  /** The evidence at moments in the past, oldest first. */
+  timeline: { at: string; evidence: Record<CheckName, number> }[];
   labels: { baseline: LabelSummary; canary: LabelSummary };
+  ramp: RampAnswer | null;
+}
+
+/** Where the ramp stands. */
+export interface RampAnswer {
+  shares: number[];
+  share: number;
+  nextShare: number | null;
+  waitsFor: string | null;
 }
 
 export function healthText(health: HealthAnswer): string {
@@ -26,40 +41,111 @@ export function healthText(health: HealthAnswer): string {
     `Verdict: ${verdict.toUpperCase()}${health.decidedAt === null ? '' : ` (reached ${minute(health.decidedAt)})`}`,
     reason,
     '',
-    ...table([HEADER, ...health.checks.map(checkRow)]),
+    ...table([HEADER, ...health.checks.map((check) => checkRow(check, health))]),
+    'evidence over time: from 1 (says nothing) up to what is needed (full height), on a logarithmic scale',
     '',
     ...[[baseline, labels.baseline] as const, [canary, labels.canary] as const].map(([version, summary]) =>
       labelLine(version, summary),
     ),
-    ...(health.labelsNeeded === undefined
-      ? []
-      : [
-          `About ${Math.ceil(health.labelsNeeded).toLocaleString('en')} more labels of ${canary} are needed.`,
-        ]),
+    ...(health.ramp === null ? [] : [rampLine(health.ramp)]),
   ].join('\n');
 }
 
-const HEADER = ['check', 'status', 'evidence', 'needed', 'canary/baseline', '95 % interval', 'subjects'];
+/** For the comment on a pull request. */
+export function healthMarkdown(health: HealthAnswer): string {
+  const { predictor, baseline, canary, verdict, reason, labels } = health;
+  const rows = health.checks.map((check) => {
+    const [name, , ...cells] = checkRow(check, health);
+    return `| ${[`${mark(check)} \`${name}\``, ...cells].join(' | ')} |`;
+  });
+  return [
+    `### ${predictor}: ${VERDICT_MARK[verdict]} ${verdict} ${canary}`,
+    '',
+    reason,
+    '',
+    `<details><summary>Every check, ${canary} against ${baseline}, as of ${minute(health.asOf)}</summary>`,
+    '',
+    `| ${['check', ...HEADER.slice(2)].join(' | ')} |`,
+    '| --- | --: | --: | --- | --: | --: | --: |',
+    ...rows,
+    '',
+    `- ${labelLine(baseline, labels.baseline)}`,
+    `- ${labelLine(canary, labels.canary)}`,
+    ...(health.ramp === null ? [] : [`- ${rampLine(health.ramp)}`]),
+    '',
+    '</details>',
+  ].join('\n');
+}
 
-function checkRow({
-  name,
-  status,
-  evidence,
-  threshold,
-  estimate,
-  interval,
-  baseline,
-  canary,
-}: Check): string[] {
+const VERDICT_MARK: Record<Verdict, string> = {
+  promote: '✅',
+  rollback: '❌',
+  hold: '⏳',
+  insufficient: '⏳',
+};
+
+function mark(check: Check): string {
+  if (check.status === 'waived') return '➖';
+  if (!isAnswered(check)) return check.status === 'pending' ? '⏳' : '✅';
+  return ALARMS.includes(check.name) ? '❌' : '✅';
+}
+
+const HEADER = [
+  'check',
+  'status',
+  'evidence',
+  'needed',
+  'over time',
+  'canary/baseline',
+  '95 % interval',
+  'subjects',
+];
+
+function checkRow(
+  { name, status, evidence, threshold, estimate, interval, baseline, canary }: Check,
+  { timeline }: HealthAnswer,
+): string[] {
   return [
     name,
     status,
     magnitude(evidence),
     magnitude(threshold),
+    sparkline(
+      timeline.map((point) => point.evidence[name]),
+      threshold,
+    ),
     estimate === null ? '-' : estimate.toFixed(3),
     interval === null ? '-' : `${interval[0].toFixed(3)} to ${interval[1].toFixed(3)}`,
     `${Math.round(baseline.n).toLocaleString('en')} / ${Math.round(canary.n).toLocaleString('en')}`,
   ];
+}
+
+/** Moments shown in a line of a table. */
+const SPARKS = 16;
+
+/** The way of the evidence from 1 to the threshold, in its logarithm; below 1 counts as 1. */
+function sparkline(evidence: readonly number[], threshold: number): string {
+  const step = Math.max(1, evidence.length / SPARKS);
+  const count = Math.min(SPARKS, evidence.length);
+  const shown = Array.from(
+    { length: count },
+    (_, index) => evidence[evidence.length - 1 - Math.floor((count - 1 - index) * step)] ?? 1,
+  );
+  const heights = shown.map(
+    (value) => Math.log(Math.max(1, Math.min(value, threshold))) / Math.log(threshold),
+  );
+  return sparkly(heights, { minimum: 0, maximum: 1 });
+}
+
+function rampLine({ shares, share, nextShare, waitsFor }: RampAnswer): string {
+  const steps = shares.map((step) => `${percent(step)} %`).join(', ');
+  const next = nextShare === null ? 'the promotion' : `${percent(nextShare)} %`;
+  const wait = waitsFor === null ? 'due now' : `waits for ${waitsFor}`;
+  return `ramp ${steps}: at ${percent(share)} % now; next is ${next}, which ${wait.startsWith('due') ? `is ${wait}` : wait}`;
+}
+
+function percent(share: number): string {
+  return (share * 100).toFixed(2).replace(/\.?0+$/, '');
 }
 
 function labelLine(version: string, { n, coverage, accuracy }: LabelSummary): string {

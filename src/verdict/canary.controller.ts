@@ -4,6 +4,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import type { Verdict } from '../event/predictor.js';
 import { type CanaryHealth, Judge } from './judge.js';
+import type { TimelinePoint } from './verdict.js';
 
 const GATE_STATUS: Record<Verdict, number> = { promote: 200, hold: 425, insufficient: 425, rollback: 409 };
 
@@ -37,6 +38,23 @@ function retryAfterSeconds({ asOf, canary }: CanaryHealth): number {
   return Math.max(1, Math.ceil(width - ((asOf / 1000) % width)));
 }
 
+/** Points of the evidence over time that an answer holds at most: enough for a chart. */
+const TIMELINE_POINTS = 48;
+
+/** Evenly chosen points, the last one among them, to three digits. */
+function thinned(timeline: readonly TimelinePoint[]): object[] {
+  const step = Math.max(1, timeline.length / TIMELINE_POINTS);
+  const count = Math.min(timeline.length, TIMELINE_POINTS);
+  return Array.from({ length: count }, (_, index) => {
+    const point = timeline[timeline.length - 1 - Math.floor((count - 1 - index) * step)];
+    const evidence = Object.entries(point?.evidence ?? {});
+    return {
+      at: new Date(point?.at ?? 0).toISOString(),
+      evidence: Object.fromEntries(evidence.map(([name, value]) => [name, Number(value.toPrecision(3))])),
+    };
+  });
+}
+
 function healthDocument(predictor: string, health: CanaryHealth): object {
   const { canary, judgement, verdict, reason, asOf, lagSeconds, ramp } = health;
   return {
@@ -50,7 +68,9 @@ function healthDocument(predictor: string, health: CanaryHealth): object {
     asOf: new Date(asOf).toISOString(),
     lagSeconds: Math.round(lagSeconds * 10) / 10,
     ...(judgement.labelsNeeded === undefined ? {} : { labelsNeeded: judgement.labelsNeeded }),
+    ...(judgement.secondsNeeded === undefined ? {} : { secondsNeeded: judgement.secondsNeeded }),
     checks: judgement.checks,
+    timeline: thinned(judgement.timeline),
     labels: judgement.labels,
     ramp: ramp && {
       ...ramp,

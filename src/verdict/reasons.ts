@@ -65,7 +65,7 @@ export function insufficientReason(startedAt: number, asOf: number, scene: Scene
 }
 
 /** Why a canary is held: what bars a promotion if anything does, else what is still to be shown. */
-export function holdReason(scene: Scene, labelsNeeded: number | null): string {
+export function holdReason(scene: Scene, labelsNeeded: number | null, secondsNeeded: number | null): string {
   const barred = barReason(scene);
   if (barred !== null) return barred;
   const open = scene.missing.map((name) => {
@@ -76,9 +76,26 @@ export function holdReason(scene: Scene, labelsNeeded: number | null): string {
   const more =
     labelsNeeded === null
       ? 'The labels so far do not point either way; wait for more'
-      : `At the present effect about ${labelsNeeded} more labels on ${scene.canary} decide it`;
+      : `At the present effect about ${labelsNeeded} more labels on ${scene.canary} decide it${inAbout(secondsNeeded)}`;
   return `Not decided: ${[corrections(scene) + habit, ...open].join('; ')}. ${more}.`;
 }
+
+function inAbout(seconds: number | null): string {
+  return seconds === null ? '' : `, which takes about ${duration(seconds)} at the present rate of labels`;
+}
+
+/** A span of time as people say it, in its largest unit. */
+export function duration(seconds: number): string {
+  const [unit, size] = DURATIONS.find(([, length]) => seconds >= 1.5 * length) ?? ['minute', 60];
+  const count = Math.max(1, Math.round(seconds / size));
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+const DURATIONS: readonly (readonly [unit: string, seconds: number])[] = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+];
 
 function barReason(scene: Scene): string | null {
   const { baseline, canary } = scene;

@@ -8,6 +8,7 @@ import type { CheckName, Policy } from '../event/policy.js';
 import type { SplitChange, Verdict } from '../event/predictor.js';
 import { closedBlocks, type Arms, type Block } from './blocks.js';
 import type { BucketRow } from './cells.js';
+import { labelRate } from './label-rate.js';
 import { Evidence, type Check } from './checks.js';
 import { onsetsOf } from './late-onset.js';
 import type { LabelSummary } from './labels-seen.js';
@@ -51,6 +52,8 @@ export interface Judgement {
   decidedAt: number | null;
   /** Labels of the canary still to be expected before a verdict; absent when that cannot be told. */
   labelsNeeded?: number;
+  /** About how long these take at the present rate of labels, seconds; absent when that cannot be told. */
+  secondsNeeded?: number;
   /** As of now, also after a verdict was reached. */
   checks: Check[];
   /** Description only: coverage, and accuracy among the labelled. */
@@ -74,7 +77,7 @@ export function judgeCanary(input: JudgementInput): Judgement {
     timeline.push({ at, evidence: evidence.values() });
   }
   return {
-    ...conclude(evidence, input, decision),
+    ...conclude(evidence, input, decision, labelRate(blocks, input)),
     checks: evidence.checks(),
     labels: { baseline: evidence.labels.summary('baseline'), canary: evidence.labels.summary('canary') },
     timeline,
@@ -131,7 +134,8 @@ function conclude(
   evidence: Evidence,
   input: JudgementInput,
   decision: Decision | null,
-): Pick<Judgement, 'verdict' | 'reason' | 'decidedAt' | 'labelsNeeded'> {
+  labelsPerSecond: number,
+): Pick<Judgement, 'verdict' | 'reason' | 'decidedAt' | 'labelsNeeded' | 'secondsNeeded'> {
   const scene = sceneOf(evidence, input);
   if (decision?.verdict === 'rollback') return decided(decision);
   if (input.lagSeconds > input.policy.maxLagSeconds) {
@@ -142,12 +146,14 @@ function conclude(
     const reason = insufficientReason(input.startedAt, input.asOf, scene);
     return { verdict: 'insufficient', reason, decidedAt: null };
   }
-  const needed = labelsNeeded(evidence);
+  const labels = labelsNeeded(evidence);
+  const seconds = labels === null || labelsPerSecond === 0 ? null : Math.ceil(labels / labelsPerSecond);
   return {
     verdict: 'hold',
-    reason: holdReason(scene, needed),
+    reason: holdReason(scene, labels, seconds),
     decidedAt: null,
-    ...(needed === null ? {} : { labelsNeeded: needed }),
+    ...(labels === null ? {} : { labelsNeeded: labels }),
+    ...(seconds === null ? {} : { secondsNeeded: seconds }),
   };
 }
 

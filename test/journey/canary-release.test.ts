@@ -128,6 +128,14 @@ describe('a canary that is worse', () => {
     expect(command.status).toBe(1);
     expect(command.stdout).toMatch(/Verdict: ROLLBACK/);
     expect(command.stdout).toMatch(/wrong-up +fail/);
+    expect(command.stdout).toMatch(/wrong-up +fail .*[▂-█]+/);
+    const comment = await assay(['gate', '--predictor', 'worse', '--markdown', '--server', service.url], {});
+    expect(comment.stdout).toMatch(/^### worse: ❌ rollback v2\n\nv2 gives more wrong answers/);
+    expect(comment.stdout).toContain('| ❌ `wrong-up` |');
+    const { timeline, checks } = answer.body;
+    expect(timeline.length).toBeGreaterThan(10);
+    const wrongUp = checks.find(({ name }: { name: string }) => name === 'wrong-up');
+    expect(timeline.at(-1).evidence['wrong-up'] / wrongUp.evidence).toBeCloseTo(1, 2);
   });
 
   it('ensures that the verdict is an event, written once', async () => {

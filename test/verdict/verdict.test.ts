@@ -166,6 +166,13 @@ describe('hold', () => {
     const taken = atVerdict.labels.canary.right + atVerdict.labels.canary.wrong - labelsAtEarly;
     expect(early.labelsNeeded! / taken).toBeGreaterThan(0.5);
     expect(early.labelsNeeded! / taken).toBeLessThan(2);
+    // As many buckets as it really took, at the same rate of labels.
+    const tookSeconds = (decided.decidedAt! - (START + 12 * WIDTH)) / 1000;
+    expect(early.secondsNeeded! / tookSeconds).toBeGreaterThan(0.5);
+    expect(early.secondsNeeded! / tookSeconds).toBeLessThan(2);
+    expect(early.reason).toMatch(
+      /which takes about \d+ (hour|minute|day)s? at the present rate of labels\.$/,
+    );
   });
 });
 
