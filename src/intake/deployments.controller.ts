@@ -3,6 +3,8 @@ import { Body, Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/commo
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
+import { mayTouch } from '../access/caller.js';
+import { Scope } from '../access/scope.js';
 import { type PredictorState, servingVersion } from '../event/predictor.js';
 import { invalidRequest } from '../problem.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
@@ -27,6 +29,7 @@ export class DeploymentsController {
   ) {}
 
   @Post(':predictor/deployments')
+  @Scope('deploy', 'predictor')
   @ApiOperation({ summary: 'Deploy a version, as a canary if wanted' })
   @Route({ accepts: DeployRequest })
   async deploy(
@@ -43,6 +46,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/traffic')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: 'Split the traffic over versions' })
   @Route({ accepts: TrafficRequest })
@@ -56,6 +60,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/promote')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: 'The canary takes all traffic' })
   @Route({ accepts: EndCanaryRequest })
@@ -68,6 +73,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/rollback')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: 'The canary takes no traffic any more' })
   @Route({ accepts: EndCanaryRequest })
@@ -90,9 +96,10 @@ export class DeploymentsController {
   }
 
   @Get()
+  @Scope('read', 'own')
   @ApiOperation({ summary: 'All predictors' })
-  async list(): Promise<object> {
-    const names = await this.catalog.names();
+  async list(@Req() { caller }: FastifyRequest): Promise<object> {
+    const names = (await this.catalog.names()).filter((name) => mayTouch(caller, name));
     const predictors = await Promise.all(
       names.map(async (name) => {
         const state = await this.catalog.find(name);
@@ -103,6 +110,7 @@ export class DeploymentsController {
   }
 
   @Get(':predictor')
+  @Scope('read', 'predictor')
   @ApiOperation({ summary: 'Versions, backends, the present split, and the canary if one runs' })
   async read(@Param('predictor') predictor: string): Promise<object> {
     return predictorDocument(predictor, await this.catalog.get(predictor));
