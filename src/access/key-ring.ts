@@ -46,7 +46,7 @@ export class KeyRing {
   async readAgain(): Promise<void> {
     // A reading under way may have begun before what the caller knows of.
     if (this.reading !== null) await this.reading.catch(() => {});
-    await (this.reading ?? this.read());
+    await (this.reading ?? this.read(Date.now()));
   }
 
   /** Whether a key was ever made. A revoked or expired one does not open the service again. */
@@ -79,7 +79,7 @@ export class KeyRing {
   refresh(now: number): Promise<void> | null {
     const age = now - this.lookedAt;
     if (age <= FRESH_MS || this.reading !== null) return this.overdue;
-    const reading = this.read().catch(this.options.onError);
+    const reading = this.read(now).catch(this.options.onError);
     if (age > STALE_MS) this.overdue = limited(reading).then(() => void (this.overdue = null));
     return this.overdue;
   }
@@ -113,8 +113,8 @@ export class KeyRing {
     return this.own?.caller.keyId === id ? this.own : this.held.get(id);
   }
 
-  private read(): Promise<void> {
-    this.lookedAt = Date.now();
+  private read(now: number): Promise<void> {
+    this.lookedAt = now;
     this.reading = this.store
       .readStream(ACCESS_STREAM)
       .then((events) => {
