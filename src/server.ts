@@ -125,6 +125,8 @@ function acceptEvents(app: NestFastifyApplication): void {
   ]) {
     server.addContentTypeParser(type, { parseAs: 'string', bodyLimit: BODY_LIMIT }, parseOrNone as never);
   }
+  // Browsers send it to other sites without asking them first.
+  server.removeContentTypeParser('text/plain');
   // NDJSON is read as it comes, so that its length does not matter.
   server.addContentTypeParser(
     'application/x-ndjson',
