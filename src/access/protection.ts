@@ -91,12 +91,12 @@ function requireReach(name: string, url: string, access: RouteAccess): void {
  * security is for those who came by https: the proxy in front says so.
  */
 async function addSecurityHeaders(server: FastifyInstance, isPage: (url: string) => boolean): Promise<void> {
-  const forData = await headersOfHelmet({ defaultSrc: ["'none'"] });
-  const forPages = await headersOfHelmet({
+  const forData = await headersOfHelmet('data', { defaultSrc: NONE });
+  const forPages = await headersOfHelmet('page', {
     defaultSrc: ["'self'"],
     styleSrc: ["'self'", "'unsafe-inline'"],
     imgSrc: ["'self'", 'data:'],
-    objectSrc: ["'none'"],
+    objectSrc: NONE,
   });
   const transportSecurity = `max-age=${HSTS_SECONDS}; includeSubDomains`;
   server.addHook('onRequest', (request, reply, done) => {
@@ -108,17 +108,25 @@ async function addSecurityHeaders(server: FastifyInstance, isPage: (url: string)
   });
 }
 
-/** What @fastify/helmet sends with these directives, without what is of no use to an API. */
-async function headersOfHelmet(directives: Record<string, string[]>): Promise<Headers> {
+const NONE = ["'none'"];
+
+/** What @fastify/helmet sends with these directives, without what no browser of today reads. */
+async function headersOfHelmet(
+  kind: 'data' | 'page',
+  directives: Record<string, string[]>,
+): Promise<Headers> {
+  // Data is no document: how a page is framed, linked and opened does not concern it.
+  const isPage = kind === 'page';
   const probe = fastify();
-  const none = ["'none'"];
   await probe.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
-      directives: { ...directives, frameAncestors: none, baseUri: none, formAction: none },
+      directives: { ...directives, frameAncestors: NONE, baseUri: NONE, formAction: NONE },
     },
     strictTransportSecurity: false,
-    xFrameOptions: { action: 'deny' },
+    crossOriginOpenerPolicy: isPage,
+    referrerPolicy: isPage,
+    xFrameOptions: isPage ? { action: 'deny' } : false,
     originAgentCluster: false,
     xDnsPrefetchControl: false,
     xDownloadOptions: false,

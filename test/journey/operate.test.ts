@@ -279,7 +279,7 @@ describe('help', () => {
       const { status, stdout } = await assay([...path, '--help'], { PATH: process.env.PATH ?? '' });
       expect(status).toBe(0);
       // The group itself shows its parts; each part shows an example.
-      const parts = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[options\])?(?: {2,}|$)/gm)]
+      const parts = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[options\])?(?: <\w+>)?(?: {2,}|$)/gm)]
         .map(([, name]) => name as string)
         .filter((name) => name !== 'help' && stdout.includes('\nCommands:\n'));
       if (parts.length === 0)
