@@ -3,6 +3,7 @@ const layers = [
   ['event'],
   ['store', 'warehouse', 'serving'],
   ['http'],
+  ['access'],
   ['intake', 'projection', 'quality', 'verdict'],
   ['cli'],
 ];

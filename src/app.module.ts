@@ -10,6 +10,9 @@ import {
 import { hostname } from 'node:os';
 import { v7 as uuidv7 } from 'uuid';
 import { CqrsModule, EventBus, EventsHandler, type IEvent, type IEventHandler } from '@nestjs/cqrs';
+import { AccessKeys } from './access/access-keys.js';
+import { KeyRing } from './access/key-ring.js';
+import { KeysController } from './access/keys.controller.js';
 import { CONFIGURATION, type Configuration } from './configuration.js';
 import { CloudEventReader } from './intake/cloud-event.reader.js';
 import { CorrectHandler, RetractHandler } from './intake/correct.command.js';
@@ -22,6 +25,7 @@ import { RecordHandler } from './intake/record.command.js';
 import { SteerCanaryHandler } from './intake/steer-canary.command.js';
 import { Subjects } from './intake/subjects.js';
 import { subjectSecret } from './intake/subject-secret.js';
+import { CronController } from './projection/cron.controller.js';
 import { PROJECTION } from './projection/views.js';
 import { Projector } from './projection/projector.js';
 import { ProjectionLease } from './projection/projection-lease.js';
@@ -57,11 +61,19 @@ export interface Adapters {
 }
 
 /**
+ * Opens the event store alone, for what needs no more.
+ * @throws UnusableStore, StoreUnavailable
+ */
+export function openStore(configuration: Configuration): Promise<EventStore> {
+  return SqliteEventStore.open(configuration.store.path);
+}
+
+/**
  * Opens both files.
  * @throws UnusableStore, UnusableWarehouse, StoreUnavailable, WarehouseUnavailable
  */
 export async function openAdapters(configuration: Configuration): Promise<Adapters> {
-  const store = await SqliteEventStore.open(configuration.store.path);
+  const store = await openStore(configuration);
   try {
     return { store, warehouse: await DuckDbWarehouse.open(configuration.warehouse.path, PROJECTION) };
   } catch (error) {
@@ -95,7 +107,7 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
     await this.warehouse.close();
   }
 
-  static with(configuration: Configuration, { store, warehouse }: Adapters): DynamicModule {
+  static with(configuration: Configuration, { store, warehouse }: Adapters, ring: KeyRing): DynamicModule {
     const logger = new Logger('Assay');
     return {
       module: AppModule,
@@ -107,6 +119,9 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         QualityController,
         CanaryController,
         StatusController,
+        KeysController,
+        // Elsewhere anybody could send the header by which App Engine's cron names itself.
+        ...(configuration.appEngine ? [CronController] : []),
       ],
       providers: [
         { provide: CONFIGURATION, useValue: configuration },
@@ -116,6 +131,12 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
           useFactory: (bus: EventBus) => announcing(store, () => void bus.publish(new EventsAppended())),
         },
         { provide: WAREHOUSE, useValue: warehouse },
+        { provide: KeyRing, useValue: ring },
+        {
+          provide: AccessKeys,
+          inject: [EVENT_STORE],
+          useFactory: (log: EventStore) => new AccessKeys(log),
+        },
         { provide: Subjects, useFactory: () => new Subjects(subjectSecret(configuration)) },
         { provide: Backends, useFactory: () => new Backends() },
         {

@@ -7,6 +7,12 @@ export const CONFIGURATION = Symbol('Configuration');
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
+/** At most so many requests of one key, or of one address where there are no keys, in each window. */
+export interface RateLimit {
+  readonly requests: number;
+  readonly windowMs: number;
+}
+
 export interface Configuration {
   /** 0 takes any free port. */
   readonly port: number;
@@ -20,6 +26,12 @@ export interface Configuration {
   /** Terms of every canary that does not bring its own. */
   readonly policy: Policy;
   readonly logLevel: LogLevel;
+  /** `auto`: none while no key is asked for, a generous one otherwise. */
+  readonly rateLimit: RateLimit | 'auto' | 'off';
+  /** Origins whose pages may ask from a browser, such as `https://app.example`. */
+  readonly corsOrigins: readonly string[];
+  /** Whether App Engine runs the service, which then vouches for some headers. */
+  readonly appEngine: boolean;
 }
 
 interface Variable {
@@ -34,7 +46,7 @@ export const VARIABLES: readonly Variable[] = [
   {
     name: 'HOST',
     fallback: '127.0.0.1',
-    meaning: 'address to listen on; loopback only while there are no API keys',
+    meaning: 'address to listen on; anything but loopback takes an API key first (assay keys create)',
   },
   { name: 'ASSAY_STORE', fallback: 'sqlite:./data/events.db', meaning: 'where events are kept' },
   {
@@ -54,13 +66,29 @@ export const VARIABLES: readonly Variable[] = [
     meaning: '"serve" answers predictions with recorded: false while the store cannot write',
   },
   { name: 'ASSAY_POLICY', fallback: '', meaning: 'JSON file with the terms on which canaries are judged' },
+  {
+    name: 'ASSAY_RATE_LIMIT',
+    fallback: '',
+    meaning:
+      'requests of one API key (or one address) in a time, such as 600/1m, or off; default: 30000/1m, off where no key is asked for',
+  },
+  {
+    name: 'ASSAY_CORS_ORIGINS',
+    fallback: '',
+    meaning: 'origins whose pages may ask from a browser, such as https://app.example,https://b.example',
+  },
   { name: 'LOG_LEVEL', fallback: 'info', meaning: 'error, warn, info or debug' },
 ];
 
 /** Variables that are for the commands beside `serve`. */
-const OF_COMMANDS = new Set(['ASSAY_SERVER']);
+const OF_COMMANDS = new Set(['ASSAY_SERVER', 'ASSAY_KEY']);
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** Whether only programs of this machine reach an address. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.has(host);
+}
 
 /** Everything that is wrong with the environment, in one error. */
 export class InvalidConfiguration extends Error {
@@ -81,13 +109,16 @@ export function readConfiguration(
   };
   const configuration: Configuration = {
     port: portOf(text('PORT'), errors),
-    host: hostOf(text('HOST'), errors),
+    host: text('HOST'),
     store: { kind: 'sqlite', path: pathOf('ASSAY_STORE', 'sqlite', text('ASSAY_STORE'), errors) },
     warehouse: { kind: 'duckdb', path: pathOf('ASSAY_WAREHOUSE', 'duckdb', text('ASSAY_WAREHOUSE'), errors) },
     subjectSecret: secretOf(text('ASSAY_SUBJECT_SECRET'), errors),
     unrecorded: oneOf('ASSAY_UNRECORDED', text('ASSAY_UNRECORDED'), ['refuse', 'serve'], errors),
     policy: policyOf(text('ASSAY_POLICY'), policyErrors, errors),
     logLevel: oneOf('LOG_LEVEL', text('LOG_LEVEL'), ['error', 'warn', 'info', 'debug'], errors),
+    rateLimit: rateLimitOf(text('ASSAY_RATE_LIMIT'), errors),
+    corsOrigins: originsOf(text('ASSAY_CORS_ORIGINS'), errors),
+    appEngine: Boolean(environment.GAE_APPLICATION ?? environment.GAE_ENV),
   };
   for (const name of unknownNames(environment)) errors.push(name);
   if (errors.length > 0) {
@@ -105,15 +136,6 @@ function portOf(text: string, errors: string[]): number {
   if (/^\d+$/.test(text) && port <= 65_535) return port;
   errors.push(`PORT is "${text}": give a number from 0 to 65535`);
   return 0;
-}
-
-function hostOf(host: string, errors: string[]): string {
-  if (!LOOPBACK.has(host)) {
-    errors.push(
-      `HOST is "${host}": without API keys the service listens on loopback only (127.0.0.1, ::1 or localhost); put a proxy that authenticates in front of it`,
-    );
-  }
-  return host;
 }
 
 function pathOf(name: string, kind: string, text: string, errors: string[]): string {
@@ -156,6 +178,33 @@ function policyOf(path: string, policyErrors: (policy: unknown) => string[], err
   const wrong = policyErrors(policy);
   errors.push(...wrong.map((detail) => `ASSAY_POLICY: ${path}: ${detail}`));
   return wrong.length > 0 ? DEFAULT_POLICY : completePolicy(policy as PartialPolicy);
+}
+
+const WINDOW_MS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000 };
+
+function rateLimitOf(text: string, errors: string[]): RateLimit | 'auto' | 'off' {
+  if (text === '') return 'auto';
+  if (text === 'off') return 'off';
+  const [, requests, count = '1', unit = ''] = /^([1-9]\d{0,8})\/(\d{0,4})([smh])$/.exec(text) ?? [];
+  const windowMs = Number(count || '1') * (WINDOW_MS[unit] ?? 0);
+  if (requests !== undefined && windowMs > 0) return { requests: Number(requests), windowMs };
+  errors.push(`ASSAY_RATE_LIMIT is "${text}": give requests and a time, such as 600/1m, or off`);
+  return 'off';
+}
+
+function originsOf(text: string, errors: string[]): string[] {
+  const origins = text.split(',').map((origin) => origin.trim());
+  for (const origin of origins) {
+    if (
+      origin === '' ||
+      (/^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin)
+    )
+      continue;
+    errors.push(
+      `ASSAY_CORS_ORIGINS has "${origin}": give origins such as https://app.example, without a path`,
+    );
+  }
+  return origins.filter((origin) => origin !== '');
 }
 
 /** A mistyped name would be a default in silence. */

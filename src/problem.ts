@@ -12,17 +12,25 @@ export interface FieldError {
 const PROBLEMS = {
   'invalid-request': [400, 'The request is not valid'],
   'malformed-json': [400, 'The body is not JSON'],
+  unauthenticated: [401, 'A valid API key is needed'],
+  'missing-scope': [403, 'The API key may not do this'],
+  'other-predictor': [403, 'The API key is limited to other predictors'],
+  'cron-only': [403, 'Only the scheduler may ask for this'],
+  'foreign-host': [403, 'The request was meant for another host'],
+  'cross-site': [403, 'The request comes from a page of another site'],
   'not-found': [404, 'There is nothing under this address'],
   'unknown-predictor': [404, 'Unknown predictor'],
   'unknown-version': [404, 'Unknown version'],
   'unknown-prediction': [404, 'Unknown prediction'],
   'unknown-correction': [404, 'Unknown correction'],
   'unknown-rebuild': [404, 'Unknown rebuild'],
+  'unknown-key': [404, 'Unknown API key'],
   'no-canary': [404, 'No canary runs'],
   conflict: [409, 'The request does not fit the present state'],
   'too-large': [413, 'The body is too large'],
   'unsupported-media-type': [415, 'Unsupported media type'],
   'idempotency-key-reused': [422, 'The Idempotency-Key was used with another body'],
+  'rate-limited': [429, 'Too many requests'],
   'internal-error': [500, 'Something went wrong inside the service'],
   'predictor-unreachable': [502, 'The predictor could not be reached'],
   'predictor-rejected': [502, 'The predictor refused the request'],
@@ -76,4 +84,11 @@ export function invalidRequest(errors: FieldError[]): Problem {
   const detail =
     first === undefined ? 'The request is not valid.' : `${first.pointer || '/'}: ${first.detail}${more}`;
   return new Problem('invalid-request', detail, { errors });
+}
+
+export function unknownPrediction(predictionId: string): Problem {
+  return new Problem(
+    'unknown-prediction',
+    `There is no prediction "${predictionId}". Use the id that the predict call answered, or record it first with POST /v1/events.`,
+  );
 }

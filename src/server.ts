@@ -2,12 +2,15 @@
 import { ConsoleLogger, type LogLevel as NestLogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { openKeyRing } from './access/first-key.js';
+import type { KeyRing } from './access/key-ring.js';
+import { type DeclaredRoute, protect } from './access/protection.js';
 import { type Adapters, AppModule, openAdapters } from './app.module.js';
 import type { Configuration, LogLevel } from './configuration.js';
 import { idempotencyHook } from './http/idempotency.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { compileForRoute } from './http/validation.js';
-import { documentApi } from './openapi.js';
+import { documentApi, isApiPage } from './openapi.js';
 
 const BODY_LIMIT = 1024 * 1024;
 
@@ -39,20 +42,30 @@ const FRAMEWORK = new Set([
 export interface Service {
   /** Where it answers, `http://127.0.0.1:8080`. */
   url: string;
+  /** Every route, with what it asks of its caller. */
+  routes: readonly DeclaredRoute[];
   /** Settles when everything acknowledged is kept and everything open is closed. */
   close(): Promise<void>;
 }
 
 /**
  * Opens store and warehouse, and listens.
+ * @param ownKey told the key that this service asks for besides those in the store; for a service that one
+ *   command starts for itself
  * @throws UnusableStore, UnusableWarehouse when a file cannot be used; nothing was changed then
+ * @throws KeysMissing when others than this machine could reach it, and no key was ever made
  */
-export async function startService(configuration: Configuration): Promise<Service> {
+export async function startService(
+  configuration: Configuration,
+  ownKey?: (key: string) => void,
+): Promise<Service> {
   const adapters = await openAdapters(configuration);
   try {
-    const app = await createApplication(configuration, adapters);
+    const ring = await openKeyRing(configuration, adapters.store);
+    ownKey?.(ring.ownKey());
+    const { app, routes } = await createApplication(configuration, adapters, ring);
     await app.listen(configuration.port, configuration.host);
-    return { url: urlOf(await app.getUrl()), close: () => app.close() };
+    return { url: urlOf(await app.getUrl()), routes, close: () => app.close() };
   } catch (error) {
     await adapters.store.close();
     await adapters.warehouse.close();
@@ -63,7 +76,8 @@ export async function startService(configuration: Configuration): Promise<Servic
 async function createApplication(
   configuration: Configuration,
   adapters: Adapters,
-): Promise<NestFastifyApplication> {
+  ring: KeyRing,
+): Promise<{ app: NestFastifyApplication; routes: readonly DeclaredRoute[] }> {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: 'idle',
@@ -71,9 +85,11 @@ async function createApplication(
   });
   const server = adapter.getInstance();
   server.setValidatorCompiler((route) => compileForRoute(route) as never);
-  server.addHook('preHandler', idempotencyHook(adapters.store));
+  const { store } = adapters;
+  const routes = await protect(server, { configuration, ring, store, isPage: isApiPage });
+  server.addHook('preHandler', idempotencyHook(store));
   const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.with(configuration, adapters),
+    AppModule.with(configuration, adapters, ring),
     adapter,
     {
       logger: new QuietLogger({
@@ -86,7 +102,7 @@ async function createApplication(
   acceptEvents(app);
   app.useGlobalFilters(new ProblemFilter());
   documentApi(app);
-  return app;
+  return { app, routes };
 }
 
 type BodyParser = (
@@ -109,6 +125,8 @@ function acceptEvents(app: NestFastifyApplication): void {
   ]) {
     server.addContentTypeParser(type, { parseAs: 'string', bodyLimit: BODY_LIMIT }, parseOrNone as never);
   }
+  // Browsers send it to other sites without asking them first.
+  server.removeContentTypeParser('text/plain');
   // NDJSON is read as it comes, so that its length does not matter.
   server.addContentTypeParser(
     'application/x-ndjson',

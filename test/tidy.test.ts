@@ -114,6 +114,7 @@ describe('the documents', () => {
     const missing = [
       ...VARIABLES.map(({ name }) => name),
       'ASSAY_SERVER',
+      'ASSAY_KEY',
       ...commands.map((name) => `assay ${name}`),
     ].filter((word) => !readme.includes(word));
     expect(missing).toEqual([]);
@@ -134,8 +135,8 @@ describe('the documents', () => {
     const codes = [...read('src/problem.ts').matchAll(/^ {2}'?([a-z-]+)'?: \[\d{3}, /gm)].map(
       ([, code]) => code,
     );
-    const types = ['src/event/prediction.ts', 'src/event/predictor.ts'].flatMap((path) =>
-      [...read(path).matchAll(/= '(assay\.[a-z._]+)'/g)].map(([, type]) => type),
+    const types = ['src/event/prediction.ts', 'src/event/predictor.ts', 'src/event/access.ts'].flatMap(
+      (path) => [...read(path).matchAll(/= '(assay\.[a-z._]+)'/g)].map(([, type]) => type),
     );
     expect(codes.length).toBeGreaterThan(15);
     expect(types.length).toBeGreaterThan(8);

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { demoCommand } from './demo/demo.js';
 import { eventsCommand } from './events.js';
 import { gateCommand } from './gate.js';
+import { keysCommand } from './keys.js';
 import { rebuildCommand, statusCommand, verifyCommand } from './operate.js';
 import { serveCommand } from './serve.js';
 import { explainError } from './service-client.js';
@@ -31,6 +32,7 @@ for (const command of [
   rebuildCommand(),
   verifyCommand(),
   eventsCommand(),
+  keysCommand(),
 ]) {
   // Subcommands made elsewhere do not inherit how the program ends.
   program.addCommand(endLike(command));

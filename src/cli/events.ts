@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { Readable, type Writable } from 'node:stream';
-import { serverOption, type ServiceClient, withService } from './service-client.js';
+import { addServerOptions, type ServerOptions, type ServiceClient, withService } from './service-client.js';
 
 const PAGE = 1000;
 
@@ -21,24 +21,26 @@ interface ImportAnswer {
 
 export function eventsCommand(): Command {
   const command = new Command('events').description('Export or import the event stream as NDJSON');
-  command
-    .command('export')
-    .description('Write all events, one CloudEvent a line')
-    .option('--file <path>', 'where to; standard output if left out')
-    .option('--predictor <name>', 'only the events of one predictor')
-    .addOption(serverOption())
+  addServerOptions(
+    command
+      .command('export')
+      .description('Write all events, one CloudEvent a line')
+      .option('--file <path>', 'where to; standard output if left out')
+      .option('--predictor <name>', 'only the events of one predictor'),
+  )
     .addHelpText('after', '\nExample:\n  $ assay events export --file events.ndjson\n')
-    .action((options: { file?: string; predictor?: string; server?: string }) =>
-      withService(options.server, (client) => exportEvents(client, options)),
+    .action((options: { file?: string; predictor?: string } & ServerOptions) =>
+      withService(options, (client) => exportEvents(client, options)),
     );
-  command
-    .command('import')
-    .description('Read events, one CloudEvent a line; what is there already is passed over')
-    .option('--file <path>', 'where from; standard input if left out')
-    .addOption(serverOption())
+  addServerOptions(
+    command
+      .command('import')
+      .description('Read events, one CloudEvent a line; what is there already is passed over')
+      .option('--file <path>', 'where from; standard input if left out'),
+  )
     .addHelpText('after', '\nExample:\n  $ assay events import --file events.ndjson\n')
-    .action((options: { file?: string; server?: string }) =>
-      withService(options.server, async (client) => {
+    .action((options: { file?: string } & ServerOptions) =>
+      withService(options, async (client) => {
         process.exitCode = await importEvents(client, options.file);
       }),
     );

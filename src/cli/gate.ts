@@ -1,31 +1,31 @@
 /** `assay gate`: may the canary take all traffic? For release pipelines, by exit status. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type { Verdict } from '../event/predictor.js';
-import { healthMarkdown, healthText, type HealthAnswer } from './health-text.js';
+import { seconds } from './duration.js';
 import { duration } from '../verdict/reasons.js';
-import { defaultServer, Refused, runningServerOption, ServiceClient } from './service-client.js';
+import { healthMarkdown, healthText, type HealthAnswer } from './health-text.js';
+import { addRunningServerOptions, Refused, ServiceClient, type ServerOptions } from './service-client.js';
 
 const EXIT: Record<Verdict, number> = { promote: 0, rollback: 1, hold: 2, insufficient: 2 };
 
 /** Longest pause between two looks, seconds. */
 const PAUSE_LIMIT_SECONDS = 30;
 
-interface GateOptions {
+interface GateOptions extends ServerOptions {
   predictor: string;
   wait: number;
   json: boolean;
   markdown: boolean;
-  server?: string;
 }
 
 export function gateCommand(): Command {
-  return new Command('gate')
+  const command = new Command('gate')
     .description('Ask whether the canary may take all traffic')
     .requiredOption('--predictor <name>', 'whose canary')
     .option('--wait <duration>', 'how long to wait for a verdict, such as 90s, 30m or 6h', seconds, 0)
     .option('--json', 'print the health answer as JSON', false)
-    .option('--markdown', 'print it as Markdown, for the comment on a pull request', false)
-    .addOption(runningServerOption())
+    .option('--markdown', 'print it as Markdown, for the comment on a pull request', false);
+  return addRunningServerOptions(command)
     .addHelpText(
       'after',
       '\nExit status: 0 promote, 1 rollback, 2 not decided in time, 3 error.\n\nExample:\n  $ assay gate --predictor industry-code --wait 30m && ./release-to-all.sh\n  $ assay gate --predictor industry-code --markdown | gh pr comment 17 --body-file -\n',
@@ -35,8 +35,8 @@ export function gateCommand(): Command {
     });
 }
 
-async function gate({ predictor, wait, json, markdown, server }: GateOptions): Promise<number> {
-  const client = new ServiceClient(server ?? defaultServer());
+async function gate({ predictor, wait, json, markdown, ...options }: GateOptions): Promise<number> {
+  const client = ServiceClient.with(options);
   const deadline = Date.now() + wait * 1000;
   for (;;) {
     const { health, retryAfter } = await ask(client, predictor);
@@ -79,15 +79,7 @@ async function ask(
   const response = await client.fetch(`/v1/predictors/${encodeURIComponent(predictor)}/canary/gate`);
   const answer = (await response.json()) as HealthAnswer & { detail?: string };
   if (!(answer.verdict in EXIT)) {
-    throw new Refused(response.status, answer.detail ?? `The gate answered ${response.status}.`);
+    throw Refused.by(response, answer.detail ?? `The gate answered ${response.status}.`);
   }
   return { health: answer, retryAfter: Number(response.headers.get('retry-after') ?? '1') };
-}
-
-const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
-function seconds(text: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)([smhd]?)$/.exec(text) ?? [];
-  if (number === undefined) throw new InvalidArgumentError('Give a duration such as 90s, 30m or 6h.');
-  return Number(number) * (UNITS[unit || 's'] ?? 1);
 }

@@ -1,6 +1,6 @@
 /** `assay status | rebuild | verify`: looking after the projection. */
 import { Command } from 'commander';
-import { serverOption, type ServiceClient, withService } from './service-client.js';
+import { addServerOptions, type ServerOptions, type ServiceClient, withService } from './service-client.js';
 
 interface StatusAnswer {
   events: number;
@@ -32,13 +32,13 @@ interface VerifyAnswer {
 const POLL_MS = 200;
 
 export function statusCommand(): Command {
-  return new Command('status')
+  const command = new Command('status')
     .description('Events, lag of the projection, the last rebuild')
-    .option('--json', 'print the answer as JSON', false)
-    .addOption(serverOption())
+    .option('--json', 'print the answer as JSON', false);
+  return addServerOptions(command)
     .addHelpText('after', '\nExample:\n  $ assay status\n')
-    .action(({ server, json }: { server?: string; json: boolean }) =>
-      withService(server, async (client) => {
+    .action(({ json, ...options }: { json: boolean } & ServerOptions) =>
+      withService(options, async (client) => {
         const status = await client.get<StatusAnswer>('/v1/status');
         console.log(json ? JSON.stringify(status) : statusText(status));
       }),
@@ -66,13 +66,13 @@ function statusText({
 }
 
 export function rebuildCommand(): Command {
-  return new Command('rebuild')
+  const command = new Command('rebuild')
     .description('Derive the warehouse anew while the service goes on')
-    .option('--from-store', 'read every event from the store again', false)
-    .addOption(serverOption())
+    .option('--from-store', 'read every event from the store again', false);
+  return addServerOptions(command)
     .addHelpText('after', '\nExample:\n  $ assay rebuild --from-store\n')
-    .action(({ server, fromStore }: { server?: string; fromStore: boolean }) =>
-      withService(server, async (client) => {
+    .action(({ fromStore, ...options }: { fromStore: boolean } & ServerOptions) =>
+      withService(options, async (client) => {
         process.exitCode = await rebuildAndWait(client, fromStore);
       }),
     );
@@ -107,13 +107,13 @@ function progressText({ stage, events }: NonNullable<RebuildAnswer['progress']>)
 }
 
 export function verifyCommand(): Command {
-  return new Command('verify')
+  const command = new Command('verify')
     .description('Compare store and warehouse; exit status 1 and a listing when they differ')
-    .option('--json', 'print the answer as JSON', false)
-    .addOption(serverOption())
+    .option('--json', 'print the answer as JSON', false);
+  return addServerOptions(command)
     .addHelpText('after', '\nExample:\n  $ assay verify || assay rebuild --from-store\n')
-    .action(({ server, json }: { server?: string; json: boolean }) =>
-      withService(server, async (client) => {
+    .action(({ json, ...options }: { json: boolean } & ServerOptions) =>
+      withService(options, async (client) => {
         const answer = await client.post<VerifyAnswer>('/v1/verifications');
         console.log(json ? JSON.stringify(answer) : verifyText(answer));
         process.exitCode = answer.equal ? 0 : 1;

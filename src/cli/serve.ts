@@ -35,15 +35,20 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
 /**
  * The service as the environment describes it. Its code is loaded only here: commands that ask a running
  * service, and --help, answer at once.
- * @throws InvalidConfiguration, UnusableStore, UnusableWarehouse
+ * @param ownKey told the key that this one service asks for besides those in the store
+ * @throws InvalidConfiguration, KeysMissing, UnusableStore, UnusableWarehouse
  */
-export async function startFrom(environment: NodeJS.ProcessEnv): Promise<Service> {
+export async function startFrom(
+  environment: NodeJS.ProcessEnv,
+  ownKey?: (key: string) => void,
+): Promise<Service> {
   const configuration = await configurationFrom(environment);
   const { startService } = await import('../server.js');
-  return startService(configuration);
+  return startService(configuration, ownKey);
 }
 
-async function configurationFrom(environment: NodeJS.ProcessEnv): Promise<Configuration> {
+/** @throws InvalidConfiguration */
+export async function configurationFrom(environment: NodeJS.ProcessEnv): Promise<Configuration> {
   const { validatorOf } = await import('../http/validation.js');
   const { PolicyRequest } = await import('../intake/requests.dto.js');
   const policy = validatorOf(PolicyRequest);
@@ -54,6 +59,8 @@ async function configurationFrom(environment: NodeJS.ProcessEnv): Promise<Config
 
 const FOR_PEOPLE = new Set([
   'InvalidConfiguration',
+  'KeysMissing',
+  'Problem',
   'UnusableStore',
   'UnusableWarehouse',
   'StoreUnavailable',

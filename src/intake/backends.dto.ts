@@ -18,7 +18,10 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
-import { CANDIDATES_LIMIT, NAME_LENGTH, Optional } from './limits.dto.js';
+import { NAME_LENGTH, Optional } from '../http/fields.js';
+
+/** Most candidates one prediction may have. */
+export const CANDIDATES_LIMIT = 100;
 
 export class CandidateMapping {
   /** JSON pointer to the list of candidates in the answer. */

@@ -1,6 +1,7 @@
 /** CloudEvents from outside: valid in form, complete, storable, and in the shape of our own events. */
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIGURATION, type Configuration } from '../configuration.js';
+import { KEY_CREATED, KEY_REVOKED } from '../event/access.js';
 import { newEvent, type NewEvent, predictionStream, predictorStream } from '../event/envelope.js';
 import { completePolicy } from '../event/policy.js';
 import * as prediction from '../event/prediction.js';
@@ -42,7 +43,7 @@ const DATA: Record<string, Validator> = {
   [predictor.ROLLED_BACK]: validatorOf(shapes.CanaryEndedData),
 };
 
-const OURS = new Set([predictor.CANARY_JUDGED, 'assay.subject.erased']);
+const OURS = new Set([predictor.CANARY_JUDGED, 'assay.subject.erased', KEY_CREATED, KEY_REVOKED]);
 
 @Injectable()
 export class CloudEventReader {

@@ -3,6 +3,8 @@ import { Body, Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/commo
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
+import { mayTouch } from '../access/caller.js';
+import { Scope } from '../access/scope.js';
 import { type PredictorState, servingVersion } from '../event/predictor.js';
 import { invalidRequest } from '../problem.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
@@ -13,7 +15,7 @@ import {
   SplitTrafficCommand,
   type TrafficAnswer,
 } from './deploy.command.js';
-import { NAME_PATTERN } from './limits.dto.js';
+import { NAME_PATTERN } from '../http/fields.js';
 import { DeployRequest, EndCanaryRequest, SteerCanaryRequest, TrafficRequest } from './requests.dto.js';
 import { type SteerAnswer, SteerCanaryCommand, type Steering } from './steer-canary.command.js';
 import { Route } from '../http/route.js';
@@ -28,6 +30,7 @@ export class DeploymentsController {
   ) {}
 
   @Post(':predictor/deployments')
+  @Scope('deploy', 'predictor')
   @ApiOperation({ summary: 'Deploy a version, as a canary if wanted' })
   @Route({ accepts: DeployRequest })
   async deploy(
@@ -44,6 +47,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/traffic')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: 'Split the traffic over versions' })
   @Route({ accepts: TrafficRequest })
@@ -57,6 +61,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/promote')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: 'The canary takes all traffic' })
   @Route({ accepts: EndCanaryRequest })
@@ -69,6 +74,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/rollback')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: 'The canary takes no traffic any more' })
   @Route({ accepts: EndCanaryRequest })
@@ -81,6 +87,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/canary/pause')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: 'The ramp goes no further; a rollback still happens' })
   @Route({ accepts: SteerCanaryRequest })
@@ -93,6 +100,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/canary/resume')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: 'The ramp goes on' })
   @Route({ accepts: SteerCanaryRequest })
@@ -105,6 +113,7 @@ export class DeploymentsController {
   }
 
   @Post(':predictor/canary/skip')
+  @Scope('deploy', 'predictor')
   @HttpCode(200)
   @ApiOperation({ summary: "The ramp's next step at once" })
   @Route({ accepts: SteerCanaryRequest })
@@ -139,9 +148,10 @@ export class DeploymentsController {
   }
 
   @Get()
+  @Scope('read', 'own')
   @ApiOperation({ summary: 'All predictors' })
-  async list(): Promise<object> {
-    const names = await this.catalog.names();
+  async list(@Req() { caller }: FastifyRequest): Promise<object> {
+    const names = (await this.catalog.names()).filter((name) => mayTouch(caller, name));
     const predictors = await Promise.all(
       names.map(async (name) => {
         const state = await this.catalog.find(name);
@@ -152,6 +162,7 @@ export class DeploymentsController {
   }
 
   @Get(':predictor')
+  @Scope('read', 'predictor')
   @ApiOperation({ summary: 'Versions, backends, the present split, and the canary if one runs' })
   async read(@Param('predictor') predictor: string): Promise<object> {
     return predictorDocument(predictor, await this.catalog.get(predictor));

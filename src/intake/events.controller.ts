@@ -4,6 +4,9 @@ import { CommandBus } from '@nestjs/cqrs';
 import { ApiBody, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
+import { type Caller, limitsOf, requirePredictor } from '../access/caller.js';
+import { Scope } from '../access/scope.js';
+import { ACCESS_STREAM } from '../event/access.js';
 import { toCloudEvent, type CloudEvent } from '../event/envelope.js';
 import { invalidRequest, Problem } from '../problem.js';
 import { EVENT_STORE, type EventStore, InvalidPosition } from '../store/event-store.js';
@@ -39,12 +42,13 @@ export class EventsController {
   ) {}
 
   @Post()
+  @Scope(['predict', 'correct', 'deploy'], 'own')
   @HttpCode(200)
   @ApiOperation({ summary: 'Record what happened elsewhere, or back-fill the past' })
   @ApiConsumes('application/cloudevents-batch+json', 'application/x-ndjson')
   @ApiBody({ schema: { type: 'array', items: { $ref: '#/components/schemas/CloudEventRequest' } } })
   async record(@Body() body: unknown, @Req() request: FastifyRequest): Promise<EventsAnswer> {
-    if (isStream(body)) return this.recordStream(body);
+    if (isStream(body)) return this.recordStream(body, request.caller);
     if (!Array.isArray(body)) {
       throw invalidRequest([{ pointer: '', detail: 'must be an array of CloudEvents' }]);
     }
@@ -54,18 +58,18 @@ export class EventsController {
         `A batch holds up to ${BATCH_LIMIT} events, this one has ${body.length}. Send several, or a stream as application/x-ndjson.`,
       );
     }
-    const answer = await this.commands.execute(new RecordCommand(body));
+    const answer = await this.commands.execute(new RecordCommand(body, request.caller));
     const receipt = receiptFor(request.idempotency, 200, answer);
     if (receipt !== undefined) await this.store.keepReceipt(receipt);
     return answer;
   }
 
-  private async recordStream(body: Readable): Promise<EventsAnswer> {
+  private async recordStream(body: Readable, caller: Caller): Promise<EventsAnswer> {
     const total: EventsAnswer = { accepted: 0, duplicates: 0, rejected: [] };
     let rejected = 0;
     let offset = 0;
     for await (const lines of linesOf(body, STREAM_BATCH)) {
-      const answer = await this.commands.execute(new RecordCommand(lines, offset));
+      const answer = await this.commands.execute(new RecordCommand(lines, caller, offset));
       offset += lines.length;
       total.accepted += answer.accepted;
       total.duplicates += answer.duplicates;
@@ -76,6 +80,7 @@ export class EventsController {
   }
 
   @Get()
+  @Scope('read', 'own')
   @ApiOperation({ summary: 'The event stream as CloudEvents, oldest first' })
   @Route({
     query: {
@@ -88,15 +93,29 @@ export class EventsController {
     @Query('after') after: string | undefined,
     @Query('limit') limit: number,
     @Query('predictor') predictor: string | undefined,
+    @Req() { caller }: FastifyRequest,
   ): Promise<EventsPage> {
+    requireOwnEvents(caller, predictor);
     try {
       const page = await this.store.readAll(after ?? null, limit, predictor);
-      return { events: page.events.map(toCloudEvent), next: page.atEnd ? null : page.next };
+      // Keys are nobody's business; the cursor moves past them.
+      const shown = page.events.filter(({ stream }) => stream !== ACCESS_STREAM);
+      return { events: shown.map(toCloudEvent), next: page.atEnd ? null : page.next };
     } catch (error) {
       if (!(error instanceof InvalidPosition)) throw error;
       throw invalidRequest([{ pointer: '?after', detail: 'is not a cursor that this service gave out' }]);
     }
   }
+}
+
+/** @throws Problem other-predictor when a limited key asks for more than its predictors */
+function requireOwnEvents(caller: Caller, predictor: string | undefined): void {
+  if (predictor !== undefined) return requirePredictor(caller, predictor);
+  if (caller.predictors === null) return;
+  throw new Problem(
+    'other-predictor',
+    `This key is limited to ${limitsOf(caller)}: name the predictor, as in /v1/events?predictor=${[...caller.predictors][0]}.`,
+  );
 }
 
 function isStream(body: unknown): body is Readable {

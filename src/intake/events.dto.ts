@@ -28,12 +28,12 @@ import {
   BACKEND_TYPE,
   BackendKind,
   CandidateRequest,
+  CANDIDATES_LIMIT,
   type ConstantBackend,
   type HttpBackend,
   type RecordedBackend,
 } from './backends.dto.js';
 import {
-  CANDIDATES_LIMIT,
   ID_PATTERN,
   NAME_LENGTH,
   NAME_MESSAGE,
@@ -41,7 +41,7 @@ import {
   Optional,
   TIME_MESSAGE,
   TIME_PATTERN,
-} from './limits.dto.js';
+} from '../http/fields.js';
 import { EndCanaryRequest, ExactlyOneAnswer, Saying, PolicyRequest, SPLIT_SCHEMA } from './requests.dto.js';
 
 /** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */

@@ -5,9 +5,11 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { predictionStream } from '../event/envelope.js';
 import { foldPrediction, outcomeOf, type PredictionState } from '../event/prediction.js';
+import { unknownPrediction } from '../problem.js';
 import { EVENT_STORE, type EventStore } from '../store/event-store.js';
+import { Scope } from '../access/scope.js';
 import { CORRECT_ANSWER, PREDICT_ANSWER } from './answers.js';
-import { type CorrectAnswer, CorrectCommand, RetractCommand, unknownPrediction } from './correct.command.js';
+import { type CorrectAnswer, CorrectCommand, RetractCommand } from './correct.command.js';
 import { type PredictAnswer, PredictCommand } from './predict.command.js';
 import { CorrectRequest, PredictRequest } from './requests.dto.js';
 import { Route } from '../http/route.js';
@@ -22,6 +24,7 @@ export class PredictionsController {
   ) {}
 
   @Post('predictors/:predictor/predictions')
+  @Scope('predict', 'predictor')
   @ApiOperation({ summary: 'Predict: the event is durable before the answer leaves' })
   @Route({ accepts: PredictRequest, answers: { 201: PREDICT_ANSWER } })
   async predict(
@@ -38,6 +41,7 @@ export class PredictionsController {
   }
 
   @Post('predictions/:id/corrections')
+  @Scope('correct', 'prediction')
   @ApiOperation({ summary: 'Say what was right; a later correction supersedes' })
   @Route({ accepts: CorrectRequest, answers: { 201: CORRECT_ANSWER } })
   correct(
@@ -49,6 +53,7 @@ export class PredictionsController {
   }
 
   @Delete('predictions/:id/corrections/:correctionId')
+  @Scope('correct', 'prediction')
   @HttpCode(204)
   @ApiOperation({ summary: 'Take a correction back; the outcome falls back to the one before' })
   async retract(
@@ -60,6 +65,7 @@ export class PredictionsController {
   }
 
   @Get('predictions/:id')
+  @Scope('read', 'prediction')
   @ApiOperation({ summary: 'A prediction, all its corrections and its outcome, as of this moment' })
   async read(@Param('id') id: string): Promise<object> {
     const state = foldPrediction(await this.store.readStream(predictionStream(id)));

@@ -4,8 +4,10 @@
  */
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { type Caller, eventRefusal, limitsOf, mayTouch } from '../access/caller.js';
 import type { NewEvent, StoredEvent } from '../event/envelope.js';
 import { predictionOfStream } from '../event/envelope.js';
+import { PREDICTION_FAILED, PREDICTION_RECORDED } from '../event/prediction.js';
 import { EVENT_STORE, type EventStore, NO_STREAM } from '../store/event-store.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
 import { CloudEventReader, type ReadEvent, type RejectedEvent } from './cloud-event.reader.js';
@@ -21,6 +23,7 @@ export class RecordCommand extends Command<RecordAnswer> {
   constructor(
     /** Whatever JSON the caller sent, one value an event. */
     readonly events: readonly unknown[],
+    readonly caller: Caller,
     /** Place of the first of them in the request. */
     readonly offset = 0,
   ) {
@@ -41,16 +44,17 @@ export class RecordHandler implements ICommandHandler<RecordCommand> {
     private readonly reader: CloudEventReader,
   ) {}
 
-  async execute({ events, offset }: RecordCommand): Promise<RecordAnswer> {
+  async execute({ events, caller, offset }: RecordCommand): Promise<RecordAnswer> {
     const answer: RecordAnswer = { accepted: 0, duplicates: 0, rejected: [] };
-    const streams = this.byStream(events, offset, answer);
-    await Promise.all([...streams].map(([stream, read]) => this.recordStream(stream, read, answer)));
+    const streams = this.byStream(events, caller, offset, answer);
+    await Promise.all([...streams].map(([stream, read]) => this.recordStream(stream, read, caller, answer)));
     answer.rejected.sort((a, b) => a.index - b.index);
     return answer;
   }
 
   private byStream(
     events: readonly unknown[],
+    caller: Caller,
     offset: number,
     answer: RecordAnswer,
   ): Map<string, ReadEvent[]> {
@@ -59,6 +63,8 @@ export class RecordHandler implements ICommandHandler<RecordCommand> {
     events.forEach((value, i) => {
       const read = this.reader.read(value, offset + i, now);
       if ('detail' in read) return void answer.rejected.push(read);
+      const refusal = eventRefusal(caller, read.event.type, read.event.predictor);
+      if (refusal !== null) return reject([read], refusal, answer);
       const known = streams.get(read.stream);
       if (known === undefined) streams.set(read.stream, [read]);
       else known.push(read);
@@ -66,19 +72,30 @@ export class RecordHandler implements ICommandHandler<RecordCommand> {
     return streams;
   }
 
-  private async recordStream(stream: string, read: ReadEvent[], answer: RecordAnswer): Promise<void> {
+  private async recordStream(
+    stream: string,
+    read: ReadEvent[],
+    caller: Caller,
+    answer: RecordAnswer,
+  ): Promise<void> {
     for (let start = 0; start < read.length; start += APPEND_LIMIT) {
       const part = read.slice(start, start + APPEND_LIMIT);
       if (predictionOfStream(stream) === null) await this.recordPredictor(part, answer);
-      else await this.recordPrediction(stream, part, answer);
+      else await this.recordPrediction(stream, part, caller, answer);
     }
   }
 
-  private async recordPrediction(stream: string, read: ReadEvent[], answer: RecordAnswer): Promise<void> {
-    // Most back-filled events open their stream: only a conflict makes us read.
-    let history: StoredEvent[] = [];
-    let revision = NO_STREAM;
+  private async recordPrediction(
+    stream: string,
+    read: ReadEvent[],
+    caller: Caller,
+    answer: RecordAnswer,
+  ): Promise<void> {
+    // Most back-filled events open their stream: only a conflict makes us read, or a key that is limited.
+    let history = caller.predictors === null ? [] : await this.store.readStream(stream);
+    let revision = history.at(-1)?.revision ?? NO_STREAM;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      if (isForeign(caller, history, read)) return reject(read, foreignDetail(caller), answer);
       const sorted = sortOut(read, history);
       if (sorted.fresh.length === 0) return count(sorted, answer);
       const result = await this.store.append(stream, revision, sorted.fresh);
@@ -98,6 +115,23 @@ export class RecordHandler implements ICommandHandler<RecordCommand> {
     });
     if (sorted !== undefined) count(sorted, answer);
   }
+}
+
+/**
+ * Whether a prediction belongs to a predictor that a limited key is not good for, or to none that is known.
+ * What is kept counts before what the request says of it.
+ */
+function isForeign(caller: Caller, history: readonly StoredEvent[], read: readonly ReadEvent[]): boolean {
+  if (caller.predictors === null) return false;
+  const isAnswer = ({ type }: NewEvent): boolean =>
+    type === PREDICTION_RECORDED || type === PREDICTION_FAILED;
+  const answer = history.find(isAnswer) ?? read.map(({ event }) => event).find(isAnswer);
+  return answer === undefined || answer.predictor === null || !mayTouch(caller, answer.predictor);
+}
+
+/** The same for a prediction of another predictor and for one that does not exist. */
+function foreignDetail(caller: Caller): string {
+  return `the key is limited to ${limitsOf(caller)}, and none of their predictions has this id`;
 }
 
 interface Sorted {

@@ -29,19 +29,19 @@ import {
   BACKEND_SCHEMA,
   BACKEND_TYPE,
   BackendKind,
+  CANDIDATES_LIMIT,
   ConstantBackend,
   HttpBackend,
   RecordedBackend,
 } from './backends.dto.js';
 import {
-  CANDIDATES_LIMIT,
   NAME_LENGTH,
   NAME_MESSAGE,
   NAME_PATTERN,
   Optional,
   TIME_MESSAGE,
   TIME_PATTERN,
-} from './limits.dto.js';
+} from '../http/fields.js';
 
 export class PredictRequest {
   /** What the predictor is asked: any JSON but null, nested at most 100 deep. */

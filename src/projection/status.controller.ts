@@ -3,6 +3,7 @@ import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from 
 import { ApiExcludeEndpoint, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createRequire } from 'node:module';
+import { Public, Scope } from '../access/scope.js';
 import { receiptFor } from '../http/idempotency.js';
 import { Route } from '../http/route.js';
 import { EVENT_STORE, type EventStore, InvalidPosition } from '../store/event-store.js';
@@ -27,6 +28,7 @@ export class StatusController {
   ) {}
 
   @Get('v1/status')
+  @Scope('read', 'all')
   @ApiOperation({ summary: 'Events, lag of the projection, the last rebuild' })
   async status(): Promise<object> {
     const { asOf, checkpoint, error, lastRebuild } = this.lease.told();
@@ -47,6 +49,7 @@ export class StatusController {
   }
 
   @Post('v1/rebuilds')
+  @Scope('admin', 'all')
   @HttpCode(202)
   @ApiOperation({ summary: 'Derive the warehouse anew; GET the rebuild by its id to follow it' })
   @Route({
@@ -69,12 +72,14 @@ export class StatusController {
   }
 
   @Get('v1/rebuilds/:id')
+  @Scope('admin', 'all')
   @ApiOperation({ summary: 'How far a rebuild is' })
   readRebuild(@Param('id') id: string): Promise<RebuildState> {
     return this.rebuilds.get(id);
   }
 
   @Post('v1/verifications')
+  @Scope('admin', 'all')
   @HttpCode(200)
   @ApiOperation({ summary: 'Compare the store with the warehouse, counts and checksums' })
   verify(): Promise<object> {
@@ -82,18 +87,21 @@ export class StatusController {
   }
 
   @Get('healthz')
+  @Public()
   @ApiOperation({ summary: 'The process answers' })
   alive(): object {
     return { status: 'ok' };
   }
 
   @Get('_ah/warmup')
+  @Public()
   @ApiExcludeEndpoint()
   warmUp(): object {
     return { status: 'ok' };
   }
 
   @Get('readyz')
+  @Public()
   @ApiOperation({ summary: 'Store and projection work; 503 with the reason otherwise' })
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<object> {
     const { asOf, error } = this.lease.told();

@@ -1,6 +1,7 @@
 /** How good each version is, over time and in all. */
 import { Controller, Get, Inject, Param, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Scope } from '../access/scope.js';
 import { Route } from '../http/route.js';
 import { invalidRequest } from '../problem.js';
 import { PredictorCatalog, unknownPredictor } from '../store/predictor-catalog.js';
@@ -33,6 +34,7 @@ export class QualityController {
   ) {}
 
   @Get()
+  @Scope('read', 'predictor')
   @ApiOperation({ summary: 'Per version: how much was predicted and labelled, and how much of it was right' })
   @Route({
     query: {

@@ -2,6 +2,7 @@
 import { Controller, Get, Param, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { Scope } from '../access/scope.js';
 import type { Verdict } from '../event/predictor.js';
 import { type CanaryHealth, Judge } from './judge.js';
 import type { TimelinePoint } from './verdict.js';
@@ -14,12 +15,14 @@ export class CanaryController {
   constructor(private readonly judge: Judge) {}
 
   @Get()
+  @Scope('read', 'predictor')
   @ApiOperation({ summary: 'Verdict, reason and every check with its evidence' })
   async health(@Param('predictor') predictor: string): Promise<object> {
     return healthDocument(predictor, await this.judge.health(predictor));
   }
 
   @Get('gate')
+  @Scope('read', 'predictor')
   @ApiOperation({ summary: '200 promote, 425 not decided yet, 409 rollback; the same body' })
   async gate(
     @Param('predictor') predictor: string,

@@ -183,7 +183,8 @@ describe('a start that cannot succeed', () => {
     const { status, stderr } = await assay(['serve'], {
       PATH: process.env.PATH ?? '',
       PORT: 'http',
-      HOST: '0.0.0.0',
+      ASSAY_RATE_LIMIT: 'often',
+      ASSAY_CORS_ORIGINS: 'https://app.example/path,*',
       ASSAY_STORE: 'postgres:x',
       ASSAY_WAREHOUSE: 'duckdb:',
       ASSAY_SUBJECT_SECRET: 'short',
@@ -193,10 +194,12 @@ describe('a start that cannot succeed', () => {
       LOG_LEVEL: 'loud',
     });
     expect(status).toBe(MISTAKE);
-    expect(stderr).toMatch(/^The configuration has 9 errors:\n/);
+    expect(stderr).toMatch(/^The configuration has 11 errors:\n/);
     for (const said of [
       'PORT is "http": give a number',
-      'HOST is "0.0.0.0": without API keys',
+      'ASSAY_RATE_LIMIT is "often": give requests and a time, such as 600/1m',
+      'ASSAY_CORS_ORIGINS has "https://app.example/path": give origins',
+      'ASSAY_CORS_ORIGINS has "*"',
       'ASSAY_STORE is "postgres:x": give sqlite:PATH',
       'ASSAY_WAREHOUSE is "duckdb:": give duckdb:PATH',
       'ASSAY_SUBJECT_SECRET is shorter than 16 characters',
@@ -276,7 +279,7 @@ describe('help', () => {
       const { status, stdout } = await assay([...path, '--help'], { PATH: process.env.PATH ?? '' });
       expect(status).toBe(0);
       // The group itself shows its parts; each part shows an example.
-      const parts = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[options\])?(?: {2,}|$)/gm)]
+      const parts = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[options\])?(?: <\w+>)?(?: {2,}|$)/gm)]
         .map(([, name]) => name as string)
         .filter((name) => name !== 'help' && stdout.includes('\nCommands:\n'));
       if (parts.length === 0)
@@ -290,6 +293,9 @@ describe('help', () => {
       'events export',
       'events import',
       'gate',
+      'keys create',
+      'keys list',
+      'keys revoke',
       'rebuild',
       'serve',
       'status',

@@ -6,9 +6,11 @@ import { describe, expect, test } from '@jest/globals';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import fc from 'fast-check';
+import { CreateKeyRequest } from '#assay/access/keys.dto.js';
+import { SCOPES } from '#assay/event/access.js';
+import { ID_PATTERN } from '#assay/http/fields.js';
 import { validatorOf } from '#assay/http/validation.js';
 import * as events from '#assay/intake/events.dto.js';
-import { ID_PATTERN } from '#assay/intake/limits.dto.js';
 import * as requests from '#assay/intake/requests.dto.js';
 import { storableError, wellFormed } from '#assay/intake/storable.js';
 
@@ -110,6 +112,13 @@ const VALID: Array<[RequestClass, fc.Arbitrary<Body>]> = [
   [requests.TrafficRequest, body({ split })],
   [requests.EndCanaryRequest, body({ version: name }, ended)],
   [requests.PolicyRequest, policy],
+  [
+    CreateKeyRequest,
+    body(
+      { name: id, scopes: fc.uniqueArray(fc.constantFrom(...SCOPES), { minLength: 1 }) },
+      { predictors: fc.array(name, { minLength: 1, maxLength: 3 }), expiresAt: time },
+    ),
+  ],
   [
     events.CloudEventRequest,
     body({

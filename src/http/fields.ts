@@ -1,11 +1,8 @@
-/** Limits and patterns that requests and back-filled events have in common. */
-import 'reflect-metadata';
+/** What names, ids and times look like, wherever a request carries one. */
 import { ValidateIf } from 'class-validator';
 
 /** Longest label, subject, actor and id, in characters. */
 export const NAME_LENGTH = 256;
-/** Most candidates one prediction may have. */
-export const CANDIDATES_LIMIT = 100;
 
 /** Names of predictors and versions: they appear in addresses. */
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
