@@ -4,6 +4,7 @@ const layers = [
   ['store', 'warehouse', 'serving'],
   ['http'],
   ['intake', 'projection', 'quality', 'verdict'],
+  ['observability'],
   ['cli'],
 ];
 
@@ -54,6 +55,7 @@ module.exports = {
     },
     adapter('libsql', '^src/store/event-store\\.sqlite'),
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
+    adapter('(@opentelemetry|prom-client|google-auth-library)', '^src/observability/'),
     adapter('undici', '^src/serving/backend\\.http'),
     {
       name: 'pure-files-import-no-nest-and-no-io',

@@ -19,6 +19,11 @@ import { PredictionsController } from './intake/predictions.controller.js';
 import { RecordHandler } from './intake/record.command.js';
 import { Subjects } from './intake/subjects.js';
 import { subjectSecret } from './intake/subject-secret.js';
+import { TALLY } from './intake/tally.js';
+import { ObservedJudge } from './observability/judge.observed.js';
+import { Metrics } from './observability/metrics.js';
+import { MetricsController } from './observability/metrics.controller.js';
+import type { Observability } from './observability/observability.js';
 import { PROJECTION } from './projection/views.js';
 import { Projector } from './projection/projector.js';
 import { Rebuilds } from './projection/rebuilds.js';
@@ -73,11 +78,15 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
     private readonly rebuilds: Rebuilds,
     private readonly judge: Judge,
     private readonly backends: Backends,
+    private readonly catalog: PredictorCatalog,
+    private readonly metrics: Metrics,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
   ) {}
 
   onModuleInit(): void {
+    const { store, catalog } = this;
+    void this.metrics.watch({ store, catalog, progress: () => this.projector.progress() });
     this.projector.start();
     this.judge.start();
   }
@@ -91,7 +100,12 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
     await this.warehouse.close();
   }
 
-  static with(configuration: Configuration, { store, warehouse }: Adapters): DynamicModule {
+  static with(
+    configuration: Configuration,
+    { store, warehouse }: Adapters,
+    observability: Observability,
+  ): DynamicModule {
+    const { metrics } = observability;
     const logger = new Logger('Assay');
     return {
       module: AppModule,
@@ -103,9 +117,12 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         QualityController,
         CanaryController,
         StatusController,
+        MetricsController,
       ],
       providers: [
         { provide: CONFIGURATION, useValue: configuration },
+        { provide: Metrics, useValue: metrics },
+        { provide: TALLY, useValue: metrics },
         {
           provide: EVENT_STORE,
           inject: [EventBus],
@@ -113,7 +130,7 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         },
         { provide: WAREHOUSE, useValue: warehouse },
         { provide: Subjects, useFactory: () => new Subjects(subjectSecret(configuration)) },
-        { provide: Backends, useFactory: () => new Backends() },
+        { provide: Backends, useFactory: () => new Backends(observability.aroundBackend) },
         {
           provide: PredictorCatalog,
           inject: [EVENT_STORE],
@@ -122,21 +139,22 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         {
           provide: Projector,
           useFactory: () =>
-            new Projector(store, warehouse, (error) => logger.error(error, 'the projection stopped')),
+            new Projector(store, warehouse, (error) => logger.error('the projection stopped', error)),
         },
         {
           provide: Rebuilds,
-          useFactory: () => new Rebuilds(store, warehouse),
+          useFactory: () => new Rebuilds(store, warehouse, observability.rebuild()),
         },
         {
           provide: Judge,
           inject: [PredictorCatalog, Projector],
           useFactory: (catalog: PredictorCatalog, projector: Projector) =>
-            new Judge(
+            new ObservedJudge(
+              observability.aroundJudging,
               catalog,
               warehouse,
               () => projector.progress(),
-              (error) => logger.error(error, 'judging failed'),
+              (error) => logger.error('judging failed', error),
             ),
         },
         CloudEventReader,

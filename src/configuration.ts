@@ -5,6 +5,7 @@ import { completePolicy, DEFAULT_POLICY, type PartialPolicy, type Policy } from 
 /** DI token of the configuration. */
 export const CONFIGURATION = Symbol('Configuration');
 
+export type LogFormat = 'text' | 'json';
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
 export interface Configuration {
@@ -20,6 +21,17 @@ export interface Configuration {
   /** Terms of every canary that does not bring its own. */
   readonly policy: Policy;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** Where traces and metrics are sent by OTLP. */
+  readonly telemetry: Telemetry;
+}
+
+/** google: to Google Cloud's own endpoint; otlp: to the one that OTEL_EXPORTER_OTLP_ENDPOINT names. */
+export type TelemetryTarget = 'off' | 'otlp' | 'google';
+
+export interface Telemetry {
+  readonly traces: TelemetryTarget;
+  readonly metrics: TelemetryTarget;
 }
 
 interface Variable {
@@ -55,6 +67,17 @@ export const VARIABLES: readonly Variable[] = [
   },
   { name: 'ASSAY_POLICY', fallback: '', meaning: 'JSON file with the terms on which canaries are judged' },
   { name: 'LOG_LEVEL', fallback: 'info', meaning: 'error, warn, info or debug' },
+  {
+    name: 'ASSAY_LOG_FORMAT',
+    fallback: '',
+    meaning: 'text, or json for Cloud Logging; default: json on App Engine and Cloud Run, else text',
+  },
+  {
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    fallback: '',
+    meaning:
+      'where traces and metrics are sent by OTLP/HTTP; default: nowhere, on App Engine and Cloud Run Google Cloud; the other OTEL_ variables count too',
+  },
 ];
 
 /** Variables that are for the commands beside `serve`. */
@@ -88,6 +111,8 @@ export function readConfiguration(
     unrecorded: oneOf('ASSAY_UNRECORDED', text('ASSAY_UNRECORDED'), ['refuse', 'serve'], errors),
     policy: policyOf(text('ASSAY_POLICY'), policyErrors, errors),
     logLevel: oneOf('LOG_LEVEL', text('LOG_LEVEL'), ['error', 'warn', 'info', 'debug'], errors),
+    logFormat: oneOf('ASSAY_LOG_FORMAT', logFormatOf(environment), ['text', 'json'], errors),
+    telemetry: telemetryOf(environment),
   };
   for (const name of unknownNames(environment)) errors.push(name);
   if (errors.length > 0) {
@@ -98,6 +123,30 @@ export function readConfiguration(
     );
   }
   return Object.freeze(configuration);
+}
+
+/** App Engine and Cloud Run say so in the environment. */
+function isOnGoogleCloud(environment: Record<string, string | undefined>): boolean {
+  return Boolean(environment.GAE_ENV) || Boolean(environment.K_SERVICE);
+}
+
+/** The format in which even a configuration that cannot be read is complained about. */
+export function logFormatOf(environment: Record<string, string | undefined>): string {
+  return environment.ASSAY_LOG_FORMAT?.trim() || (isOnGoogleCloud(environment) ? 'json' : 'text');
+}
+
+/** Read as https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables says. */
+function telemetryOf(environment: Record<string, string | undefined>): Telemetry {
+  const isDisabled = environment.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true';
+  const targetOf = (signal: 'TRACES' | 'METRICS'): TelemetryTarget => {
+    if (isDisabled || environment[`OTEL_${signal}_EXPORTER`]?.trim() === 'none') return 'off';
+    const endpoint =
+      environment[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`]?.trim() ||
+      environment.OTEL_EXPORTER_OTLP_ENDPOINT?.trim();
+    if (endpoint) return /^https:\/\/telemetry\.googleapis\.com\b/.test(endpoint) ? 'google' : 'otlp';
+    return isOnGoogleCloud(environment) ? 'google' : 'off';
+  };
+  return { traces: targetOf('TRACES'), metrics: targetOf('METRICS') };
 }
 
 function portOf(text: string, errors: string[]): number {

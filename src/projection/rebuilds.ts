@@ -27,6 +27,7 @@ export class Rebuilds {
   constructor(
     private readonly store: EventStore,
     private readonly warehouse: Warehouse,
+    private readonly work: typeof rebuild = rebuild,
   ) {}
 
   /** Starts one, or gives the one that runs already: two at once would do the same work twice. */
@@ -65,7 +66,7 @@ export class Rebuilds {
 
   private async run(state: RebuildState): Promise<void> {
     try {
-      const result = await rebuild({
+      const result = await this.work({
         store: this.store,
         warehouse: this.warehouse,
         fromStore: state.fromStore,

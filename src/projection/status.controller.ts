@@ -5,8 +5,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { createRequire } from 'node:module';
 import { receiptFor } from '../http/idempotency.js';
 import { Route } from '../http/route.js';
-import { EVENT_STORE, type EventStore, InvalidPosition } from '../store/event-store.js';
+import { EVENT_STORE, type EventStore } from '../store/event-store.js';
 import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
+import { lagOf } from './lag.js';
 import { Projector } from './projector.js';
 import { verify } from './rebuild.js';
 import { Rebuilds, type RebuildState } from './rebuilds.js';
@@ -29,15 +30,13 @@ export class StatusController {
   @Get('v1/status')
   @ApiOperation({ summary: 'Events, lag of the projection, the last rebuild' })
   async status(): Promise<object> {
-    const { asOf, checkpoint, error } = this.projector.progress();
-    const head = await this.store.head();
-    // Null where the warehouse is ahead of the store; projectionError then says what to do.
-    const behind = await this.store.countAfter(checkpoint).catch(unlessInvalid);
+    const progress = this.projector.progress();
+    const { head, events, seconds } = await lagOf(this.store, progress);
     return {
       events: head.events,
       position: head.position,
-      lag: { events: behind, seconds: behind === 0 || asOf === null ? 0 : (Date.now() - asOf) / 1000 },
-      projectionError: error,
+      lag: { events, seconds },
+      projectionError: progress.error,
       lastRebuild: this.rebuilds.latest(),
       store: this.store.location,
       warehouse: this.warehouse.location,
@@ -106,9 +105,4 @@ export class StatusController {
     if (reasons.length > 0) reply.status(503);
     return reasons.length === 0 ? { status: 'ok' } : { status: 'not ready', reasons };
   }
-}
-
-function unlessInvalid(error: unknown): null {
-  if (error instanceof InvalidPosition) return null;
-  throw error;
 }

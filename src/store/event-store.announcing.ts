@@ -32,6 +32,7 @@ export function announcing(store: EventStore, announce: () => void): EventStore 
     countAfter: (position) => store.countAfter(position),
     receipt: (key) => store.receipt(key),
     keepReceipt: (receipt) => store.keepReceipt(receipt),
+    skewSeconds: () => store.skewSeconds?.() ?? 0,
     close: () => store.close(),
   };
 }

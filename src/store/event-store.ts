@@ -107,6 +107,12 @@ export interface EventStore {
   /** Keeps a receipt by itself, for requests that are idempotent without it. The first one stands. */
   keepReceipt(receipt: Receipt): Promise<void>;
 
+  /**
+   * Largest time, seconds, that an event became visible after the time it carries, over the last minutes. Only
+   * of stores whose order is by a clock; one that exceeds what such a store waits for would lose events.
+   */
+  skewSeconds?(): number;
+
   /** Settles once all accepted appends have; afterwards every call fails. */
   close(): Promise<void>;
 }

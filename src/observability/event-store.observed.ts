@@ -1,0 +1,55 @@
+/** Any event store, with its appends counted and timed. */
+import type { Counter, Histogram } from 'prom-client';
+import type { NewEvent } from '../event/envelope.js';
+import type { AppendResult, EventStore } from '../store/event-store.js';
+import type { Instruments } from './instruments.js';
+
+type Result = AppendResult['kind'] | 'failed';
+
+/** @param appended told of events that were written; must not throw and must not wait */
+export function observedStore(
+  store: EventStore,
+  { appends, appendedEvents }: Instruments,
+  appended: (events: readonly NewEvent[]) => void,
+): EventStore {
+  const observers = new Map<Result, Histogram.Internal<'result'>>();
+  const counters = new Map<string, Counter.Internal>();
+  const observe = (result: Result, startedAt: number): void => {
+    let observer = observers.get(result);
+    if (observer === undefined) observers.set(result, (observer = appends.labels(result)));
+    observer.observe((performance.now() - startedAt) / 1000);
+  };
+  const count = (events: readonly NewEvent[]): void => {
+    for (const { type } of events) {
+      let counter = counters.get(type);
+      if (counter === undefined) counters.set(type, (counter = appendedEvents.labels(type)));
+      counter.inc();
+    }
+    appended(events);
+  };
+  return {
+    location: store.location,
+    append: (stream, expectedRevision, events, receipt) => {
+      const startedAt = performance.now();
+      const result = store.append(stream, expectedRevision, events, receipt);
+      // Beside the caller's own wait, not in front of it.
+      result.then(
+        ({ kind }) => {
+          observe(kind, startedAt);
+          if (kind === 'appended') count(events);
+        },
+        () => observe('failed', startedAt),
+      );
+      return result;
+    },
+    readStream: (stream) => store.readStream(stream),
+    readAll: (after, limit, predictor) => store.readAll(after, limit, predictor),
+    predictors: () => store.predictors(),
+    head: () => store.head(),
+    countAfter: (position) => store.countAfter(position),
+    receipt: (key) => store.receipt(key),
+    keepReceipt: (receipt) => store.keepReceipt(receipt),
+    skewSeconds: () => store.skewSeconds?.() ?? 0,
+    close: () => store.close(),
+  };
+}
