@@ -1,9 +1,7 @@
 /** Any backend, with its calls counted and timed. */
-import type { Histogram } from 'prom-client';
 import { type Backend, BackendFailure } from '../serving/backend.js';
+import type { TimedSeries } from './held-series.js';
 import type { Instruments } from './instruments.js';
-
-type Observer = Histogram.Internal<'predictor' | 'version' | 'result'>;
 
 export function observedBackend(
   backend: Backend,
@@ -11,14 +9,12 @@ export function observedBackend(
   version: string,
   { backendCalls }: Instruments,
 ): Backend {
-  const observers = new Map<string, Observer>();
+  const byResult = new Map<string, TimedSeries>();
   const observe = (result: string, startedAt: number): void => {
-    let observer = observers.get(result);
-    if (observer === undefined) {
-      observer = backendCalls.labels(predictor, version, result);
-      observers.set(result, observer);
-    }
-    observer.observe((performance.now() - startedAt) / 1000);
+    let series = byResult.get(result);
+    if (series === undefined)
+      byResult.set(result, (series = backendCalls.labels(predictor, version, result)));
+    series.observe((performance.now() - startedAt) / 1000);
   };
   return {
     predict: (input, limit, traceparent) => {

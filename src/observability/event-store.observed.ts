@@ -1,7 +1,7 @@
 /** Any event store, with its appends counted and timed. */
-import type { Counter, Histogram } from 'prom-client';
 import type { NewEvent } from '../event/envelope.js';
 import type { AppendResult, EventStore } from '../store/event-store.js';
+import type { CountedSeries, TimedSeries } from './held-series.js';
 import type { Instruments } from './instruments.js';
 
 type Result = AppendResult['kind'] | 'failed';
@@ -12,18 +12,18 @@ export function observedStore(
   { appends, appendedEvents }: Instruments,
   appended: (events: readonly NewEvent[]) => void,
 ): EventStore {
-  const observers = new Map<Result, Histogram.Internal<'result'>>();
-  const counters = new Map<string, Counter.Internal>();
+  const byResult = new Map<Result, TimedSeries>();
+  const byType = new Map<string, CountedSeries>();
   const observe = (result: Result, startedAt: number): void => {
-    let observer = observers.get(result);
-    if (observer === undefined) observers.set(result, (observer = appends.labels(result)));
-    observer.observe((performance.now() - startedAt) / 1000);
+    let series = byResult.get(result);
+    if (series === undefined) byResult.set(result, (series = appends.labels(result)));
+    series.observe((performance.now() - startedAt) / 1000);
   };
   const count = (events: readonly NewEvent[]): void => {
     for (const { type } of events) {
-      let counter = counters.get(type);
-      if (counter === undefined) counters.set(type, (counter = appendedEvents.labels(type)));
-      counter.inc();
+      let series = byType.get(type);
+      if (series === undefined) byType.set(type, (series = appendedEvents.labels(type)));
+      series.inc();
     }
     appended(events);
   };

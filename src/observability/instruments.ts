@@ -3,6 +3,7 @@
  * (prometheus-bridge.ts). Seconds and plain counts; labels take few values (docs/observability.md lists them).
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { HeldCounter, HeldHistogram } from './held-series.js';
 
 /** From a constant backend to a predictor's time-out. */
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -30,6 +31,16 @@ export function createInstruments(version: string) {
 class Make {
   constructor(private readonly registry: Registry) {}
 
+  /** For what happens in every request. */
+  heldCounter(name: string, help: string, ...labelNames: string[]): HeldCounter {
+    return new HeldCounter(name, help, labelNames, this.registry);
+  }
+
+  /** For what happens in every request. */
+  heldHistogram(name: string, help: string, bounds: number[], ...labelNames: string[]): HeldHistogram {
+    return new HeldHistogram(name, help, bounds, labelNames, this.registry);
+  }
+
   counter<L extends string>(name: string, help: string, ...labelNames: L[]): Counter<L> {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
@@ -50,7 +61,7 @@ class Make {
 
 function ofServing(make: Make) {
   return {
-    requests: make.histogram(
+    requests: make.heldHistogram(
       'assay_http_request_duration_seconds',
       'Requests by route, from their headers to the end of the answer.',
       LATENCY_BUCKETS,
@@ -58,7 +69,7 @@ function ofServing(make: Make) {
       'route',
       'status',
     ),
-    backendCalls: make.histogram(
+    backendCalls: make.heldHistogram(
       'assay_backend_duration_seconds',
       'Calls of predictors, by result: ok, timeout, unreachable, rejected, invalid or error.',
       LATENCY_BUCKETS,
@@ -66,14 +77,14 @@ function ofServing(make: Make) {
       'version',
       'result',
     ),
-    predictions: make.counter(
+    predictions: make.heldCounter(
       'assay_predictions_total',
       'Predictions answered here: recorded, failed (no answer of the predictor) or unrecorded.',
       'predictor',
       'version',
       'outcome',
     ),
-    corrections: make.counter(
+    corrections: make.heldCounter(
       'assay_corrections_total',
       'Corrections taken here, by what they make of the prediction: right, ranked or missed.',
       'predictor',
@@ -85,13 +96,13 @@ function ofServing(make: Make) {
 
 function ofStore(make: Make) {
   return {
-    appends: make.histogram(
+    appends: make.heldHistogram(
       'assay_append_duration_seconds',
       'Appends to the event store until they were durable, by result; failed: nothing was written.',
       LATENCY_BUCKETS,
       'result',
     ),
-    appendedEvents: make.counter('assay_appended_events_total', 'Events appended here, by type.', 'type'),
+    appendedEvents: make.heldCounter('assay_appended_events_total', 'Events appended here, by type.', 'type'),
     storeUp: make.gauge('assay_store_up', '1 while the event store answers.'),
     events: make.gauge('assay_events', 'Events in the log.'),
     skew: make.gauge(

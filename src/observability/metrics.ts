@@ -4,7 +4,6 @@
  * Labels stay few: a predictor or version gets a series of its own only once it is deployed. What is recorded
  * for others, which anybody can name in a back-fill, is counted together under empty labels.
  */
-import type { Counter } from 'prom-client';
 import type { NewEvent } from '../event/envelope.js';
 import { PREDICTOR_DEPLOYED, type PredictorState, type Verdict } from '../event/predictor.js';
 import type { Tally } from '../intake/tally.js';
@@ -14,6 +13,7 @@ import type { rebuild } from '../projection/rebuild.js';
 import type { EventStore } from '../store/event-store.js';
 import type { PredictorCatalog } from '../store/predictor-catalog.js';
 import type { CanaryHealth } from '../verdict/judge.js';
+import type { CountedSeries, HeldCounter } from './held-series.js';
 import type { Instruments } from './instruments.js';
 
 const VERDICTS: readonly Verdict[] = ['promote', 'hold', 'rollback', 'insufficient'];
@@ -153,24 +153,22 @@ export class Metrics implements Tally {
   }
 }
 
-type Labels = 'predictor' | 'version' | 'outcome';
-
 /** A counter by predictor, version and outcome, whose series are found without making a key. */
 class PerVersion {
-  private readonly series = new Map<string, Map<string, Map<string, Counter.Internal>>>();
+  private readonly known = new Map<string, Map<string, Map<string, CountedSeries>>>();
 
-  constructor(private readonly counter: Counter<Labels>) {}
+  constructor(private readonly counter: HeldCounter) {}
 
   count(predictor: string, version: string, outcome: string): void {
-    const known = this.series.get(predictor)?.get(version)?.get(outcome);
-    (known ?? this.open(predictor, version, outcome)).inc();
+    const series = this.known.get(predictor)?.get(version)?.get(outcome);
+    (series ?? this.open(predictor, version, outcome)).inc();
   }
 
-  private open(predictor: string, version: string, outcome: string): Counter.Internal {
-    const versions = this.series.get(predictor) ?? new Map<string, Map<string, Counter.Internal>>();
-    const outcomes = versions.get(version) ?? new Map<string, Counter.Internal>();
+  private open(predictor: string, version: string, outcome: string): CountedSeries {
+    const versions = this.known.get(predictor) ?? new Map<string, Map<string, CountedSeries>>();
+    const outcomes = versions.get(version) ?? new Map<string, CountedSeries>();
     const series = this.counter.labels(predictor, version, outcome);
-    this.series.set(predictor, versions.set(version, outcomes.set(outcome, series)));
+    this.known.set(predictor, versions.set(version, outcomes.set(outcome, series)));
     return series;
   }
 }

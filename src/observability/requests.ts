@@ -4,14 +4,15 @@
  */
 import type { LoggerService } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
-import type { Histogram } from 'prom-client';
 import { loggedRequest } from '../http/logged-request.js';
+import type { TimedSeries } from './held-series.js';
 import type { Instruments } from './instruments.js';
 
-/** A request that takes longer is logged, milliseconds. */
-const SLOW_MS = 1000;
+/** A request that takes longer is logged. */
+const SLOW_SECONDS = 1;
 
-type Observer = Histogram.Internal<'method' | 'route' | 'status'>;
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: () => void) => void;
 
 /** Must be called before routes are added. */
@@ -20,24 +21,21 @@ export function observeRequests(
   { requests }: Instruments,
   logger: LoggerService,
 ): void {
-  const hookOf = (route: string, method?: string): Hook => {
-    const byStatus: Record<number, Observer> = {};
+  const hookOf = (route: string): Hook => {
+    const known: Record<string, Record<number, TimedSeries>> = {};
     return (request, reply, done) => {
+      const method = knownMethod(request.method);
       const status = reply.statusCode;
-      const milliseconds = reply.elapsedTime;
-      const observer = (byStatus[status] ??= requests.labels(
-        method ?? knownMethod(request.method),
-        route,
-        String(status),
-      ));
-      observer.observe(milliseconds / 1000);
-      if (status >= 500 || milliseconds > SLOW_MS) logRequest(logger, request, reply, milliseconds / 1000);
+      const seconds = reply.elapsedTime / 1000;
+      const byStatus = (known[method] ??= {});
+      const series = (byStatus[status] ??= requests.labels(method, route, String(status)));
+      series.observe(seconds);
+      if (status >= 500 || seconds > SLOW_SECONDS) logRequest(logger, request, reply, seconds);
       done();
     };
   };
   server.addHook('onRoute', (options: RouteOptions) => {
-    const hook = hookOf(options.url, Array.isArray(options.method) ? undefined : options.method);
-    options.onResponse = [...[options.onResponse ?? []].flat(), hook];
+    options.onResponse = [...[options.onResponse ?? []].flat(), hookOf(options.url)];
   });
   const unrouted = hookOf('(no route)');
   server.addHook('onResponse', (request, reply, done) =>
@@ -47,7 +45,7 @@ export function observeRequests(
 
 /** Methods are free text: those nobody knows share one series. */
 function knownMethod(method: string): string {
-  return /^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/.test(method) ? method : '(other)';
+  return METHODS.has(method) ? method : '(other)';
 }
 
 function logRequest(

@@ -14,6 +14,7 @@ import {
 } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
+import { setTimeout } from 'node:timers/promises';
 import type { Configuration, TelemetryTarget } from '../configuration.js';
 import { GOOGLE_ENDPOINT, GoogleCloud } from './google-cloud.js';
 import type { Metrics } from './metrics.js';
@@ -22,6 +23,8 @@ import { Spans } from './spans.js';
 
 /** As the specification has it, milliseconds. */
 const EXPORT_INTERVAL_MS = 60_000;
+/** What is left is sent within so long at the end, milliseconds. */
+const CLOSE_LIMIT_MS = 2000;
 /** The same trouble is told once in so long, milliseconds. */
 const SILENCE_MS = 60_000;
 
@@ -50,8 +53,9 @@ export async function startTelemetry(
   return {
     spans: traces && new Spans(traces.getTracer('assay', version)),
     close: async () => {
-      // An endpoint that is away must not keep the service from ending in order.
-      await Promise.allSettled([traces?.shutdown(), meters?.shutdown()]);
+      const sent = Promise.allSettled([traces?.shutdown(), meters?.shutdown()]);
+      // An endpoint that is away must not keep the service from ending.
+      await Promise.race([sent, setTimeout(CLOSE_LIMIT_MS, undefined, { ref: false })]);
     },
   };
 }
@@ -102,6 +106,15 @@ function seldom(tell: (message: string) => void): (message: string) => void {
   return (message) => {
     if (Date.now() < quietUntil) return;
     quietUntil = Date.now() + SILENCE_MS;
-    tell(message);
+    tell(plain(message));
   };
+}
+
+/** The SDK passes errors as JSON, with their stack. */
+function plain(message: string): string {
+  try {
+    return (JSON.parse(message) as { message?: string }).message ?? message;
+  } catch {
+    return message;
+  }
 }
