@@ -1,6 +1,6 @@
 /**
- * What Google Cloud's OTLP endpoint wants beside the data: an access token, the project that is charged, and
- * a resource from which it makes `prometheus_target`.
+ * What Google Cloud's OTLP endpoint wants beside the data: an access token, and a resource that names the
+ * project and tells instances apart.
  * https://cloud.google.com/stackdriver/docs/reference/telemetry/v1.metrics
  */
 import type { Attributes } from '@opentelemetry/api';
@@ -12,19 +12,22 @@ const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 type Environment = Record<string, string | undefined>;
 
 export class GoogleCloud {
-  private readonly auth = new GoogleAuth({ scopes: SCOPE });
+  private readonly auth: GoogleAuth;
 
   constructor(
     private readonly environment: Environment,
     private readonly onError: (message: string) => void,
-  ) {}
+  ) {
+    const projectId = environment.GOOGLE_CLOUD_PROJECT;
+    this.auth = new GoogleAuth({ scopes: SCOPE, ...(projectId === undefined ? {} : { projectId }) });
+  }
 
   /** Headers of one export; never throws, since an exporter must not. */
   async headers(): Promise<Record<string, string>> {
     try {
+      // With a person's credentials this brings x-goog-user-project; a service account is charged to its own.
       const headers = await this.auth.getRequestHeaders(GOOGLE_ENDPOINT);
-      const given = Object.fromEntries(headers.entries());
-      return { 'x-goog-user-project': await this.project(), ...given };
+      return Object.fromEntries(headers.entries());
     } catch (error) {
       this.onError(
         `traces and metrics cannot be sent to ${GOOGLE_ENDPOINT}: ${(error as Error).message}. ` +
@@ -41,7 +44,7 @@ export class GoogleCloud {
     const isCloudRun = Boolean(environment.K_SERVICE);
     const platform = isAppEngine ? 'gcp_app_engine' : isCloudRun ? 'gcp_cloud_run' : undefined;
     const [project, region] = await Promise.all([
-      this.project().catch(() => undefined),
+      this.auth.getProjectId().catch(() => undefined),
       platform === undefined ? undefined : this.region(),
     ]);
     return withoutUndefined({
@@ -55,10 +58,6 @@ export class GoogleCloud {
       // Points without an instance are refused; App Engine names it, others are told apart by the SDK's id.
       'service.instance.id': environment.GAE_INSTANCE,
     });
-  }
-
-  private async project(): Promise<string> {
-    return this.environment.GOOGLE_CLOUD_PROJECT ?? (await this.auth.getProjectId());
   }
 
   /** `projects/123/regions/europe-west1` */
