@@ -1,10 +1,15 @@
 /** Any event store, with its appends counted and timed. */
 import type { NewEvent } from '../event/envelope.js';
+import { PREDICTION_CORRECTED, PREDICTION_FAILED, PREDICTION_RECORDED } from '../event/prediction.js';
+import { PROMOTED, ROLLED_BACK } from '../event/predictor.js';
 import type { AppendResult, EventStore } from '../store/event-store.js';
 import type { CountedSeries, TimedSeries } from './held-series.js';
 import type { Instruments } from './instruments.js';
 
 type Result = AppendResult['kind'] | 'failed';
+
+const RESULTS: readonly Result[] = ['appended', 'failed'];
+const TYPES = [PREDICTION_RECORDED, PREDICTION_FAILED, PREDICTION_CORRECTED, PROMOTED, ROLLED_BACK];
 
 /** @param appended told of events that were written; must not throw and must not wait */
 export function observedStore(
@@ -12,8 +17,9 @@ export function observedStore(
   { appends, appendedEvents }: Instruments,
   appended: (events: readonly NewEvent[]) => void,
 ): EventStore {
-  const byResult = new Map<Result, TimedSeries>();
-  const byType = new Map<string, CountedSeries>();
+  // There from the start at 0: the first failure and the first roll-back are a rise, not a beginning.
+  const byResult = new Map<Result, TimedSeries>(RESULTS.map((result) => [result, appends.labels(result)]));
+  const byType = new Map<string, CountedSeries>(TYPES.map((type) => [type, appendedEvents.labels(type)]));
   const observe = (result: Result, startedAt: number): void => {
     let series = byResult.get(result);
     if (series === undefined) byResult.set(result, (series = appends.labels(result)));
