@@ -152,7 +152,8 @@ export function activeTraceparent(): string | null {
 }
 
 function end({ span }: FastifyRequest, { statusCode, problem }: FastifyReply): void {
-  if (span === undefined) return;
+  // Not recorded, or ended when the caller went away.
+  if (span?.isRecording() !== true) return;
   span.setAttribute(ATTR_HTTP_RESPONSE_STATUS_CODE, statusCode);
   if (statusCode >= 500) fail(span, problem ?? String(statusCode));
   span.end();
