@@ -55,7 +55,7 @@ module.exports = {
     },
     adapter('libsql', '^src/store/event-store\\.sqlite'),
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
-    adapter('(@opentelemetry|prom-client|google-auth-library)', '^src/observability/'),
+    adapter('(@opentelemetry|prom-client)', '^src/observability/'),
     adapter('undici', '^src/serving/backend\\.http'),
     {
       name: 'pure-files-import-no-nest-and-no-io',
