@@ -5,6 +5,7 @@ const layers = [
   ['http'],
   ['access'],
   ['intake', 'projection', 'quality', 'verdict'],
+  ['observability'],
   ['cli'],
 ];
 
@@ -55,6 +56,7 @@ module.exports = {
     },
     adapter('libsql', '^src/store/event-store\\.sqlite'),
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
+    adapter('(@opentelemetry|prom-client)', '^src/observability/'),
     adapter('undici', '^src/serving/backend\\.http'),
     {
       name: 'pure-files-import-no-nest-and-no-io',

@@ -6,6 +6,7 @@ import {
   Module,
   type OnApplicationShutdown,
   type OnModuleInit,
+  type Provider,
 } from '@nestjs/common';
 import { hostname } from 'node:os';
 import { v7 as uuidv7 } from 'uuid';
@@ -26,6 +27,11 @@ import { SteerCanaryHandler } from './intake/steer-canary.command.js';
 import { Subjects } from './intake/subjects.js';
 import { subjectSecret } from './intake/subject-secret.js';
 import { CronController } from './projection/cron.controller.js';
+import { TALLY } from './intake/tally.js';
+import { ObservedJudge } from './observability/judge.observed.js';
+import { Metrics } from './observability/metrics.js';
+import { MetricsController } from './observability/metrics.controller.js';
+import type { Observability } from './observability/observability.js';
 import { PROJECTION } from './projection/views.js';
 import { Projector } from './projection/projector.js';
 import { ProjectionLease } from './projection/projection-lease.js';
@@ -86,14 +92,19 @@ export async function openAdapters(configuration: Configuration): Promise<Adapte
 export class AppModule implements OnModuleInit, OnApplicationShutdown {
   constructor(
     private readonly projector: Projector,
+    private readonly lease: ProjectionLease,
     private readonly rebuilds: Rebuilds,
     private readonly judge: Judge,
     private readonly backends: Backends,
+    private readonly catalog: PredictorCatalog,
+    private readonly metrics: Metrics,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
   ) {}
 
   onModuleInit(): void {
+    const { store, catalog } = this;
+    void this.metrics.watch({ store, catalog, progress: () => this.lease.told() });
     this.projector.start();
     this.judge.start();
   }
@@ -107,8 +118,13 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
     await this.warehouse.close();
   }
 
-  static with(configuration: Configuration, { store, warehouse }: Adapters, ring: KeyRing): DynamicModule {
-    const logger = new Logger('Assay');
+  static with(
+    configuration: Configuration,
+    { store, warehouse }: Adapters,
+    ring: KeyRing,
+    observability: Observability,
+  ): DynamicModule {
+    const { metrics } = observability;
     return {
       module: AppModule,
       imports: [CqrsModule.forRoot()],
@@ -122,9 +138,12 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         KeysController,
         // Elsewhere anybody could send the header by which App Engine's cron names itself.
         ...(configuration.appEngine ? [CronController] : []),
+        MetricsController,
       ],
       providers: [
         { provide: CONFIGURATION, useValue: configuration },
+        { provide: Metrics, useValue: metrics },
+        { provide: TALLY, useValue: metrics },
         {
           provide: EVENT_STORE,
           inject: [EventBus],
@@ -138,38 +157,13 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
           useFactory: (log: EventStore) => new AccessKeys(log),
         },
         { provide: Subjects, useFactory: () => new Subjects(subjectSecret(configuration)) },
-        { provide: Backends, useFactory: () => new Backends() },
+        { provide: Backends, useFactory: () => new Backends(observability.aroundBackend) },
         {
           provide: PredictorCatalog,
           inject: [EVENT_STORE],
           useFactory: (log: EventStore) => new PredictorCatalog(log),
         },
-        {
-          provide: ProjectionLease,
-          useFactory: () => new ProjectionLease(store, `${hostname()} ${process.pid} ${uuidv7()}`),
-        },
-        {
-          provide: Projector,
-          inject: [ProjectionLease],
-          useFactory: (lease: ProjectionLease) =>
-            new Projector(store, warehouse, lease, (error) => logger.error(error, 'the projection stopped')),
-        },
-        {
-          provide: Rebuilds,
-          inject: [ProjectionLease],
-          useFactory: (lease: ProjectionLease) => new Rebuilds(store, warehouse, lease),
-        },
-        {
-          provide: Judge,
-          inject: [PredictorCatalog, ProjectionLease],
-          useFactory: (catalog: PredictorCatalog, lease: ProjectionLease) =>
-            new Judge(
-              catalog,
-              warehouse,
-              () => ({ ...lease.told(), isOurs: lease.isHeld() }),
-              (error) => logger.error(error, 'judging failed'),
-            ),
-        },
+        ...derived(store, warehouse, observability),
         CloudEventReader,
         PredictHandler,
         CorrectHandler,
@@ -183,4 +177,38 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
       ],
     };
   }
+}
+
+/** What follows the log, in one of the processes that share it. */
+function derived(store: EventStore, warehouse: Warehouse, observability: Observability): Provider[] {
+  const logger = new Logger('Assay');
+  return [
+    {
+      provide: ProjectionLease,
+      useFactory: () => new ProjectionLease(store, `${hostname()} ${process.pid} ${uuidv7()}`),
+    },
+    {
+      provide: Projector,
+      inject: [ProjectionLease],
+      useFactory: (lease: ProjectionLease) =>
+        new Projector(store, warehouse, lease, (error) => logger.error('the projection stopped', error)),
+    },
+    {
+      provide: Rebuilds,
+      inject: [ProjectionLease],
+      useFactory: (lease: ProjectionLease) => new Rebuilds(store, warehouse, lease, observability.rebuild()),
+    },
+    {
+      provide: Judge,
+      inject: [PredictorCatalog, ProjectionLease],
+      useFactory: (catalog: PredictorCatalog, lease: ProjectionLease) =>
+        new ObservedJudge(
+          observability.aroundJudging,
+          catalog,
+          warehouse,
+          () => ({ ...lease.told(), isOurs: lease.isHeld() }),
+          (error) => logger.error('judging failed', error),
+        ),
+    },
+  ];
 }

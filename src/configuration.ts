@@ -5,6 +5,7 @@ import { completePolicy, DEFAULT_POLICY, type PartialPolicy, type Policy } from 
 /** DI token of the configuration. */
 export const CONFIGURATION = Symbol('Configuration');
 
+export type LogFormat = 'text' | 'json';
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
 /** At most so many requests of one key, or of one address where there are no keys, in each window. */
@@ -32,6 +33,17 @@ export interface Configuration {
   readonly corsOrigins: readonly string[];
   /** Whether App Engine runs the service, which then vouches for some headers. */
   readonly appEngine: boolean;
+  readonly logFormat: LogFormat;
+  /** Where traces and metrics are sent by OTLP. */
+  readonly telemetry: Telemetry;
+}
+
+/** google: to Google Cloud's own endpoint; otlp: to the one that OTEL_EXPORTER_OTLP_ENDPOINT names. */
+export type TelemetryTarget = 'off' | 'otlp' | 'google';
+
+export interface Telemetry {
+  readonly traces: TelemetryTarget;
+  readonly metrics: TelemetryTarget;
 }
 
 interface Variable {
@@ -78,6 +90,17 @@ export const VARIABLES: readonly Variable[] = [
     meaning: 'origins whose pages may ask from a browser, such as https://app.example,https://b.example',
   },
   { name: 'LOG_LEVEL', fallback: 'info', meaning: 'error, warn, info or debug' },
+  {
+    name: 'ASSAY_LOG_FORMAT',
+    fallback: '',
+    meaning: 'text, or json for Cloud Logging; default: json on App Engine and Cloud Run, else text',
+  },
+  {
+    name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    fallback: '',
+    meaning:
+      'where traces and metrics are sent by OTLP/HTTP; default: nowhere, on App Engine and Cloud Run Google Cloud; the other OTEL_ variables count too',
+  },
 ];
 
 /** Variables that are for the commands beside `serve`. */
@@ -119,6 +142,8 @@ export function readConfiguration(
     rateLimit: rateLimitOf(text('ASSAY_RATE_LIMIT'), errors),
     corsOrigins: originsOf(text('ASSAY_CORS_ORIGINS'), errors),
     appEngine: Boolean(environment.GAE_APPLICATION ?? environment.GAE_ENV),
+    logFormat: oneOf('ASSAY_LOG_FORMAT', logFormatOf(environment), ['text', 'json'], errors),
+    telemetry: telemetryOf(environment),
   };
   for (const name of unknownNames(environment)) errors.push(name);
   if (errors.length > 0) {
@@ -129,6 +154,30 @@ export function readConfiguration(
     );
   }
   return Object.freeze(configuration);
+}
+
+/** App Engine and Cloud Run say so in the environment. */
+function isOnGoogleCloud(environment: Record<string, string | undefined>): boolean {
+  return Boolean(environment.GAE_ENV) || Boolean(environment.K_SERVICE);
+}
+
+/** The format in which even a configuration that cannot be read is complained about. */
+export function logFormatOf(environment: Record<string, string | undefined>): string {
+  return environment.ASSAY_LOG_FORMAT?.trim() || (isOnGoogleCloud(environment) ? 'json' : 'text');
+}
+
+/** Read as https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables says. */
+function telemetryOf(environment: Record<string, string | undefined>): Telemetry {
+  const isDisabled = environment.OTEL_SDK_DISABLED?.trim().toLowerCase() === 'true';
+  const targetOf = (signal: 'TRACES' | 'METRICS'): TelemetryTarget => {
+    if (isDisabled || environment[`OTEL_${signal}_EXPORTER`]?.trim() === 'none') return 'off';
+    const endpoint =
+      environment[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`]?.trim() ||
+      environment.OTEL_EXPORTER_OTLP_ENDPOINT?.trim();
+    if (endpoint) return /^https:\/\/telemetry\.googleapis\.com\b/.test(endpoint) ? 'google' : 'otlp';
+    return isOnGoogleCloud(environment) ? 'google' : 'off';
+  };
+  return { traces: targetOf('TRACES'), metrics: targetOf('METRICS') };
 }
 
 function portOf(text: string, errors: string[]): number {

@@ -1,49 +1,26 @@
 /** One running service: the application behind its HTTP server, from a configuration. */
-import { ConsoleLogger, type LogLevel as NestLogLevel } from '@nestjs/common';
+import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { openKeyRing } from './access/first-key.js';
 import type { KeyRing } from './access/key-ring.js';
 import { type DeclaredRoute, protect } from './access/protection.js';
 import { type Adapters, AppModule, openAdapters } from './app.module.js';
-import type { Configuration, LogLevel } from './configuration.js';
+import type { Configuration } from './configuration.js';
 import { idempotencyHook } from './http/idempotency.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { compileForRoute } from './http/validation.js';
+import { Observability } from './observability/observability.js';
 import { documentApi, isApiPage } from './openapi.js';
 
 const BODY_LIMIT = 1024 * 1024;
-
-const NEST_LEVELS: Record<LogLevel, NestLogLevel[]> = {
-  error: ['fatal', 'error'],
-  warn: ['fatal', 'error', 'warn'],
-  info: ['fatal', 'error', 'warn', 'log'],
-  debug: ['fatal', 'error', 'warn', 'log', 'debug'],
-};
-
-/** Nest tells of every route and module that it maps; that is for debugging. */
-class QuietLogger extends ConsoleLogger {
-  override log(message: unknown, ...rest: unknown[]): void {
-    const context = rest.at(-1);
-    if (typeof context === 'string' && FRAMEWORK.has(context))
-      return this.debug(message, ...(rest as [string]));
-    super.log(message, ...(rest as [string]));
-  }
-}
-
-const FRAMEWORK = new Set([
-  'NestFactory',
-  'InstanceLoader',
-  'RoutesResolver',
-  'RouterExplorer',
-  'NestApplication',
-]);
 
 export interface Service {
   /** Where it answers, `http://127.0.0.1:8080`. */
   url: string;
   /** Every route, with what it asks of its caller. */
   routes: readonly DeclaredRoute[];
+  readonly logger: LoggerService;
   /** Settles when everything acknowledged is kept and everything open is closed. */
   close(): Promise<void>;
 }
@@ -59,13 +36,20 @@ export async function startService(
   configuration: Configuration,
   ownKey?: (key: string) => void,
 ): Promise<Service> {
+  const observability = await Observability.start(configuration);
   const adapters = await openAdapters(configuration);
   try {
     const ring = await openKeyRing(configuration, adapters.store);
     ownKey?.(ring.ownKey());
-    const { app, routes } = await createApplication(configuration, adapters, ring);
+    const { app, routes } = await createApplication(
+      configuration,
+      around(adapters, observability),
+      ring,
+      observability,
+    );
     await app.listen(configuration.port, configuration.host);
-    return { url: urlOf(await app.getUrl()), routes, close: () => app.close() };
+    const close = (): Promise<void> => app.close().then(() => observability.close());
+    return { url: urlOf(await app.getUrl()), routes, logger: observability.logger, close };
   } catch (error) {
     await adapters.store.close();
     await adapters.warehouse.close();
@@ -73,10 +57,15 @@ export async function startService(
   }
 }
 
+function around({ store, warehouse }: Adapters, observability: Observability): Adapters {
+  return { store: observability.aroundStore(store), warehouse: observability.aroundWarehouse(warehouse) };
+}
+
 async function createApplication(
   configuration: Configuration,
   adapters: Adapters,
   ring: KeyRing,
+  observability: Observability,
 ): Promise<{ app: NestFastifyApplication; routes: readonly DeclaredRoute[] }> {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
@@ -84,20 +73,15 @@ async function createApplication(
     routerOptions: { maxParamLength: 1024 },
   });
   const server = adapter.getInstance();
+  observability.aroundServer(server);
   server.setValidatorCompiler((route) => compileForRoute(route) as never);
   const { store } = adapters;
   const routes = await protect(server, { configuration, ring, store, isPage: isApiPage });
   server.addHook('preHandler', idempotencyHook(store));
   const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.with(configuration, adapters, ring),
+    AppModule.with(configuration, adapters, ring, observability),
     adapter,
-    {
-      logger: new QuietLogger({
-        logLevels: NEST_LEVELS[configuration.logLevel],
-        json: !process.stdout.isTTY,
-      }),
-      bodyParser: false,
-    },
+    { logger: observability.logger, bodyParser: false },
   );
   acceptEvents(app);
   app.useGlobalFilters(new ProblemFilter());

@@ -1,6 +1,12 @@
 /** `assay serve`: the service until it is told to stop. */
 import { Command } from 'commander';
-import { type Configuration, InvalidConfiguration, readConfiguration, VARIABLES } from '../configuration.js';
+import {
+  type Configuration,
+  InvalidConfiguration,
+  logFormatOf,
+  readConfiguration,
+  VARIABLES,
+} from '../configuration.js';
 import type { Service } from '../server.js';
 
 /** Exit status for what the operator has to put right. */
@@ -23,13 +29,33 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   try {
     service = await startFrom(environment);
   } catch (error) {
-    console.error(isForPeople(error) ? error.message : error);
+    await tellFailure(error, environment);
     process.exit(MISTAKE);
   }
-  console.log(`Assay listens on ${service.url} - API at ${service.url}/docs`);
+  const announcement = `Assay listens on ${service.url} - API at ${service.url}/docs`;
+  if (logFormatOf(environment) === 'json') {
+    service.logger.log(announcement, 'Assay');
+    // Node goes on to print it and to end the process.
+    process.on('uncaughtExceptionMonitor', (error) => void service.logger.fatal?.(error));
+  } else {
+    console.log(announcement);
+  }
   const stop = (): void => void service.close().then(() => process.exit(0));
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+}
+
+/** Where logs are read by a machine, why the service does not start is an entry like any other. */
+async function tellFailure(error: unknown, environment: NodeJS.ProcessEnv): Promise<void> {
+  const told: unknown = isForPeople(error) ? error.message : error;
+  if (logFormatOf(environment) !== 'json') {
+    console.error(told);
+    return;
+  }
+  const { loggerFor } = await import('../observability/logger.js');
+  const { deploymentOf } = await import('../observability/observability.js');
+  const options = { deployment: deploymentOf(environment) };
+  loggerFor({ logFormat: 'json', logLevel: 'error' }, options).fatal(told);
 }
 
 /**

@@ -3,8 +3,9 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger 
 import type { ErrorObject } from 'ajv';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AnsweredBefore, sendReceipt } from './idempotency.js';
+import { loggedRequest } from './logged-request.js';
 import { fieldErrors } from './validation.js';
-import { invalidRequest, Problem } from '../problem.js';
+import { invalidRequest, Problem, type ProblemCode } from '../problem.js';
 import { StoreUnavailable } from '../store/event-store.js';
 import { WarehouseUnavailable } from '../warehouse/warehouse.js';
 
@@ -17,6 +18,13 @@ interface ServerError extends Error {
   validationContext?: string;
 }
 
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Set when the answer is a problem. */
+    problem?: ProblemCode;
+  }
+}
+
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Problem');
@@ -25,8 +33,12 @@ export class ProblemFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const reply = http.getResponse<FastifyReply>();
     if (error instanceof AnsweredBefore) return void sendReceipt(reply, error.receipt);
-    const problem = problemOf(error, http.getRequest<FastifyRequest>());
-    if (problem.code === 'internal-error') this.logger.error(error);
+    const request = http.getRequest<FastifyRequest>();
+    const problem = problemOf(error, request);
+    reply.problem = problem.code;
+    if (problem.code === 'internal-error') {
+      this.logger.error(error, { request: loggedRequest(request, problem.status) });
+    }
     void reply
       .status(problem.status)
       .headers(problem.extras.headers ?? {})

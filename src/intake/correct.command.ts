@@ -19,6 +19,7 @@ import { EVENT_STORE, type EventStore, type Receipt } from '../store/event-store
 import { type Idempotency, receiptFor, unlessAnswered } from '../http/idempotency.js';
 import type { CorrectRequest } from './requests.dto.js';
 import { wellFormed } from './storable.js';
+import { TALLY, type Tally } from './tally.js';
 
 export interface CorrectAnswer {
   id: string;
@@ -56,12 +57,17 @@ const ATTEMPTS = 10;
 
 @CommandHandler(CorrectCommand)
 export class CorrectHandler implements ICommandHandler<CorrectCommand> {
-  constructor(@Inject(EVENT_STORE) private readonly store: EventStore) {}
+  constructor(
+    @Inject(EVENT_STORE) private readonly store: EventStore,
+    @Inject(TALLY) private readonly tally: Tally,
+  ) {}
 
   async execute({ predictionId, request, idempotency, traceparent }: CorrectCommand): Promise<CorrectAnswer> {
-    return appendToPrediction(this.store, predictionId, idempotency, (state, nextRevision) => {
+    let answered: AnsweredPrediction['answer'] | undefined;
+    const answer = await appendToPrediction(this.store, predictionId, idempotency, (state, nextRevision) => {
       const correction = correctionOf(predictionId, request, state, nextRevision);
       const answer = answerOf(state, correction);
+      answered = state.answer;
       const { occurredAt, recordedAt: _, revision: __, retracted: ___, ...data } = correction;
       const predictor = state.answer.predictor;
       const event = newEvent(
@@ -71,6 +77,10 @@ export class CorrectHandler implements ICommandHandler<CorrectCommand> {
       );
       return { event, answer, receipt: receiptFor(idempotency, 201, answer) };
     });
+    if (answered !== undefined) {
+      this.tally.corrected(answered.predictor, answered.version, answer.outcome.status);
+    }
+    return answer;
   }
 }
 

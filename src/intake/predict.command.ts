@@ -22,6 +22,7 @@ import { type Idempotency, receiptFor, unlessAnswered } from '../http/idempotenc
 import type { PredictRequest } from './requests.dto.js';
 import { storableError, wellFormed } from './storable.js';
 import { Subjects } from './subjects.js';
+import { TALLY, type Tally } from './tally.js';
 
 export interface PredictAnswer {
   id: string;
@@ -54,6 +55,7 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
     private readonly catalog: PredictorCatalog,
     private readonly backends: Backends,
     private readonly subjects: Subjects,
+    @Inject(TALLY) private readonly tally: Tally,
   ) {}
 
   async execute(command: PredictCommand): Promise<PredictAnswer> {
@@ -120,11 +122,12 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
     };
     try {
       await this.append(command, PREDICTION_RECORDED, data, occurredAt, answer);
-      return answer;
     } catch (error) {
-      if (this.servesWithout(error)) return { ...answer, recorded: false };
-      throw error;
+      if (!this.servesWithout(error)) throw error;
+      answer.recorded = false;
     }
+    this.tally.predicted(data.predictor, data.version, answer.recorded ? 'recorded' : 'unrecorded');
+    return answer;
   }
 
   private async append(
@@ -149,7 +152,8 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
     occurredAt: number,
     latencyMs: number,
   ): Promise<Problem> {
-    const { predictionId, version } = asked;
+    const { predictionId, predictor, version } = asked;
+    this.tally.predicted(predictor, version, 'failed');
     const error = { kind: failure.kind, message: failure.message };
     const code = `predictor-${failure.kind}` satisfies ProblemCode;
     try {

@@ -31,6 +31,7 @@ export class Rebuilds {
     private readonly store: EventStore,
     private readonly warehouse: Warehouse,
     private readonly lease: ProjectionLease,
+    private readonly work: typeof rebuild = rebuild,
   ) {}
 
   /** Starts one, or gives the one that runs already: two at once would do the same work twice. */
@@ -71,7 +72,7 @@ export class Rebuilds {
     try {
       await this.keep(state, 'begun');
       const result = await this.lease.during(() =>
-        rebuild({
+        this.work({
           store: this.store,
           warehouse: this.warehouse,
           fromStore: state.fromStore,

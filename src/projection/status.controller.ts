@@ -6,8 +6,9 @@ import { createRequire } from 'node:module';
 import { Public, Scope } from '../access/scope.js';
 import { receiptFor } from '../http/idempotency.js';
 import { Route } from '../http/route.js';
-import { EVENT_STORE, type EventStore, InvalidPosition } from '../store/event-store.js';
+import { EVENT_STORE, type EventStore } from '../store/event-store.js';
 import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
+import { lagOf } from './lag.js';
 import { ProjectionLease } from './projection-lease.js';
 import { verify } from './rebuild.js';
 import { Rebuilds, type RebuildState } from './rebuilds.js';
@@ -31,17 +32,15 @@ export class StatusController {
   @Scope('read', 'all')
   @ApiOperation({ summary: 'Events, lag of the projection, the last rebuild' })
   async status(): Promise<object> {
-    const { asOf, checkpoint, error, lastRebuild } = this.lease.told();
-    const head = await this.store.head();
-    // Null where the warehouse is ahead of the store; projectionError then says what to do.
-    const behind = await this.store.countAfter(checkpoint).catch(unlessInvalid);
+    const told = this.lease.told();
+    const { head, events, seconds } = await lagOf(this.store, told);
     return {
       events: head.events,
       position: head.position,
-      lag: { events: behind, seconds: behind === 0 || asOf === null ? 0 : (Date.now() - asOf) / 1000 },
-      projectionError: error,
+      lag: { events, seconds },
+      projectionError: told.error,
       projector: this.lease.holderName(),
-      lastRebuild,
+      lastRebuild: told.lastRebuild,
       store: this.store.location,
       warehouse: this.warehouse.location,
       version,
@@ -115,9 +114,4 @@ export class StatusController {
     if (reasons.length > 0) reply.status(503);
     return reasons.length === 0 ? { status: 'ok' } : { status: 'not ready', reasons };
   }
-}
-
-function unlessInvalid(error: unknown): null {
-  if (error instanceof InvalidPosition) return null;
-  throw error;
 }

@@ -23,9 +23,10 @@ export function httpBackend(spec: BackendSpec): Backend {
   const settings = settingsOf(spec);
   const agent = new Agent({ connections: 64, pipelining: 1, connect: { timeout: settings.timeoutMs } });
   return {
-    predict: async (input, limit) => {
+    predict: async (input, limit, traceparent) => {
       const body = JSON.stringify(fillTemplate(settings.request, { input, limit }));
-      return readCandidates(await ask(settings, agent, body), settings);
+      const headers = traceparent === undefined ? settings.headers : { ...settings.headers, traceparent };
+      return readCandidates(await ask(settings, agent, headers, body), settings);
     },
     close: () => agent.close(),
   };
@@ -51,13 +52,18 @@ function fillTemplate(template: unknown, values: { input: unknown; limit: number
   return Object.fromEntries(Object.entries(template).map(([key, item]) => [key, fillTemplate(item, values)]));
 }
 
-async function ask(settings: HttpSettings, agent: Agent, body: string): Promise<unknown> {
+async function ask(
+  settings: HttpSettings,
+  agent: Agent,
+  headers: Record<string, string>,
+  body: string,
+): Promise<unknown> {
   let status: number;
   let text: string;
   try {
     const answer = await request(settings.url, {
       method: 'POST',
-      headers: settings.headers,
+      headers,
       body,
       dispatcher: agent,
       signal: AbortSignal.timeout(settings.timeoutMs),

@@ -6,10 +6,11 @@ export interface Backend {
   /**
    * @param input as the caller gave it
    * @param limit at most so many candidates are wanted; more may come back and are cut off
+   * @param traceparent W3C trace context of this call, for backends that can hand it on; given while traces are kept
    * @returns candidates, best first, their labels well-formed text without U+0000, their confidences finite
    * @throws BackendFailure when there is no usable answer
    */
-  predict(input: unknown, limit: number): Promise<Candidate[]>;
+  predict(input: unknown, limit: number, traceparent?: string): Promise<Candidate[]>;
 
   /** Lets go of connections. */
   close(): Promise<void>;

@@ -13,6 +13,12 @@ const OPENERS: Record<string, (spec: BackendSpec) => Backend> = {
 export class Backends {
   private readonly open = new Map<string, { spec: BackendSpec; backend: Backend }>();
 
+  /** @param around what is put around each backend when it is opened */
+  constructor(
+    private readonly around: (backend: Backend, predictor: string, version: string) => Backend = (backend) =>
+      backend,
+  ) {}
+
   /**
    * The backend of a version, or null when it is served elsewhere (`recorded`). It is opened at first use
    * and again when the version is deployed anew with other settings.
@@ -27,7 +33,7 @@ export class Backends {
     const opener = OPENERS[spec.kind];
     if (opener === undefined) return null;
     void known?.backend.close();
-    const backend = opener(spec);
+    const backend = this.around(opener(spec), predictor, version);
     this.open.set(name, { spec, backend });
     return backend;
   }

@@ -35,6 +35,7 @@ export function announcing(store: EventStore, announce: () => void): EventStore 
     keepReceipt: (receipt) => store.keepReceipt(receipt),
     lease: (request) => store.lease(request),
     releaseLease: (name, holder) => store.releaseLease(name, holder),
+    skewSeconds: () => store.skewSeconds?.() ?? 0,
     close: () => store.close(),
   };
 }

@@ -120,6 +120,12 @@ export interface EventStore {
   /** Gives a lease up; nothing happens when `holder` does not have it. */
   releaseLease(name: string, holder: string): Promise<void>;
 
+  /**
+   * Largest time, seconds, that an event became visible after the time it carries, over the last minutes. Only
+   * of stores whose order is by a clock; one that exceeds what such a store waits for would lose events.
+   */
+  skewSeconds?(): number;
+
   /** Settles once all accepted appends have; afterwards every call fails. */
   close(): Promise<void>;
 }

@@ -14,6 +14,7 @@ import {
   startService,
   temporaryFolder,
 } from '../given.js';
+import { scrape } from '../observability/scrape.js';
 
 const MEGABYTE = 1 << 20;
 const PATH = '/v1/predictors/p/predictions';
@@ -112,6 +113,14 @@ const mounts = process.platform === 'linux' && process.getuid?.() === 0;
     const { ids, refused, key } = await fill(({ body }) => body.recorded !== true);
     expect(refused.status).toBe(200);
     expect(refused.body).toMatchObject({ version: 'v1', candidates: [{ label: 'a' }], recorded: false });
+    const told = await scrape(service.url);
+    const predictions = (outcome: string): number =>
+      told.value('assay_predictions_total', { predictor: 'p', version: 'v1', outcome }) ?? 0;
+    expect(predictions('recorded')).toBe(ids.length);
+    expect(predictions('unrecorded')).toBeGreaterThanOrEqual(5);
+    expect(told.value('assay_append_duration_seconds_count', { result: 'failed' })).toBe(
+      predictions('unrecorded'),
+    );
     expect((await call(service.url, `/v1/predictions/${refused.body.id}`)).status).toBe(404);
     expect(await events()).toBe(ids.length + 1);
     expect((await makeRoom()).body.recorded).toBe(true);
