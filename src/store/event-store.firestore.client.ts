@@ -176,17 +176,21 @@ export class FirestoreConnection {
   }
 
   count(query: Query): Promise<number> {
-    return this.#until(this.#database.scanMs, async (options) => {
-      const { stub, metadata } = this.#opened();
-      const aggregation = { structuredQuery: query, aggregations: [{ alias: 'n', count: {} }] };
-      const request = { parent: this.documents, structuredAggregationQuery: aggregation };
-      let counted = 0;
-      await this.#gather(stub.runAggregationQuery(request, metadata, options), ({ result }) => {
-        counted = Number(result?.aggregateFields.n?.integerValue ?? counted);
-        return true;
-      });
-      return counted;
-    }, query);
+    return this.#until(
+      this.#database.scanMs,
+      async (options) => {
+        const { stub, metadata } = this.#opened();
+        const aggregation = { structuredQuery: query, aggregations: [{ alias: 'n', count: {} }] };
+        const request = { parent: this.documents, structuredAggregationQuery: aggregation };
+        let counted = 0;
+        await this.#gather(stub.runAggregationQuery(request, metadata, options), ({ result }) => {
+          counted = Number(result?.aggregateFields.n?.integerValue ?? counted);
+          return true;
+        });
+        return counted;
+      },
+      query,
+    );
   }
 
   async close(): Promise<void> {
@@ -199,17 +203,21 @@ export class FirestoreConnection {
   }
 
   #run(query: Query, limitMs: number, take: (document: Document) => boolean): Promise<Found> {
-    return this.#until(limitMs, async (options) => {
-      const { stub, metadata } = this.#opened();
-      const documents: Document[] = [];
-      const request = { parent: this.documents, structuredQuery: query };
-      const complete = await this.#gather(stub.runQuery(request, metadata, options), ({ document }) => {
-        if (!document) return true;
-        documents.push(document);
-        return take(document);
-      });
-      return { documents, complete };
-    }, query);
+    return this.#until(
+      limitMs,
+      async (options) => {
+        const { stub, metadata } = this.#opened();
+        const documents: Document[] = [];
+        const request = { parent: this.documents, structuredQuery: query };
+        const complete = await this.#gather(stub.runQuery(request, metadata, options), ({ document }) => {
+          if (!document) return true;
+          documents.push(document);
+          return take(document);
+        });
+        return { documents, complete };
+      },
+      query,
+    );
   }
 
   /** @returns false when it was broken off, because `take` wants no more */
@@ -242,11 +250,7 @@ export class FirestoreConnection {
   }
 
   /** Tries until it succeeds, fails for good, or the time is over. */
-  async #until<T>(
-    limitMs: number,
-    attempt: (options: CallOptions) => Promise<T>,
-    query?: Query,
-  ): Promise<T> {
+  async #until<T>(limitMs: number, attempt: (options: CallOptions) => Promise<T>, query?: Query): Promise<T> {
     const deadline = Date.now() + limitMs;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
@@ -262,12 +266,16 @@ export class FirestoreConnection {
   #failure(error: unknown, query?: Query): unknown {
     const code = codeOf(error);
     // The caller looks into what is there already; a request that is wrong in itself is a mistake of ours.
-    if (code === undefined || code === status.ALREADY_EXISTS || code === status.INVALID_ARGUMENT) return error;
+    if (code === undefined || code === status.ALREADY_EXISTS || code === status.INVALID_ARGUMENT)
+      return error;
     return new StoreUnavailable(explain(error, this.#database, query), { cause: error });
   }
 }
 
-function clientOptions({ project, emulator }: Database): ConstructorParameters<typeof firestore.v1.FirestoreClient>[0] {
+function clientOptions({
+  project,
+  emulator,
+}: Database): ConstructorParameters<typeof firestore.v1.FirestoreClient>[0] {
   const options = {
     projectId: project,
     'grpc.keepalive_time_ms': KEEPALIVE_MS,

@@ -228,16 +228,14 @@ export class FirestoreEventStore implements EventStore {
     events: readonly NewEvent[],
     receipt: Receipt | undefined,
   ): Write[] {
-    const writes = events.map(
-      (event, index): Write => ({
-        update: {
-          name: `${this.#connection.documents}/${EVENTS}/${eventId(key, expected + 1 + index)}`,
-          fields: fieldsOfEvent(stream, key, expected + 1 + index, event),
-        },
-        updateTransforms: [{ fieldPath: 'at', setToServerValue: 'REQUEST_TIME' }],
-        currentDocument: { exists: false },
-      }),
-    );
+    const writes = events.map((event, index): Write => ({
+      update: {
+        name: `${this.#connection.documents}/${EVENTS}/${eventId(key, expected + 1 + index)}`,
+        fields: fieldsOfEvent(stream, key, expected + 1 + index, event),
+      },
+      updateTransforms: [{ fieldPath: 'at', setToServerValue: 'REQUEST_TIME' }],
+      currentDocument: { exists: false },
+    }));
     requireFitsTogether(events);
     if (receipt !== undefined) writes.push(this.#receiptWrite(receipt));
     const predictor = expected === NO_STREAM ? predictorOfStream(stream) : null;

@@ -9,7 +9,7 @@ import { NO_STREAM, type EventStore } from '#assay/store/event-store.js';
 import { appended, event, fresh, readLog, type OnEmptyStore, type OpenedStore } from './event-store.given.js';
 import { lifeContract, readingContract, receiptContract } from './event-store.reading.js';
 
-export function eventStoreContract(name: string, open: () => Promise<OpenedStore>): void {
+export function eventStoreContract(name: string, open: () => Promise<OpenedStore>, runs = 15): void {
   describe(`event store contract: ${name}`, () => {
     let opened: OpenedStore;
     let store: EventStore;
@@ -252,7 +252,7 @@ export function eventStoreContract(name: string, open: () => Promise<OpenedStore
       });
     });
 
-    readingContract(() => store, onEmptyStore);
+    readingContract(() => store, onEmptyStore, runs);
     receiptContract(() => store);
     lifeContract(onEmptyStore);
   });

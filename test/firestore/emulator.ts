@@ -20,7 +20,11 @@ export function emulatorJar(): string | null {
   if (!answers('java', ['-version'])) return null;
   const named = process.env.FIRESTORE_EMULATOR_JAR;
   if (named !== undefined) return existsSync(named) ? named : null;
-  const usual = ['/usr/lib/google-cloud-sdk', '/opt/google-cloud-sdk', `${process.env.HOME}/google-cloud-sdk`];
+  const usual = [
+    '/usr/lib/google-cloud-sdk',
+    '/opt/google-cloud-sdk',
+    `${process.env.HOME}/google-cloud-sdk`,
+  ];
   const roots = usual.some((root) => existsSync(`${root}/${JAR}`)) ? usual : [sdkRoot()];
   return roots.map((root) => `${root}/${JAR}`).find((path) => existsSync(path)) ?? null;
 }
@@ -50,8 +54,11 @@ export async function startEmulator(jar: string): Promise<FirestoreServer> {
   const rules = resolve('deploy/firestore/firestore.rules');
   const java = spawn(
     'java',
-    ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx512m', '-cp', jar, MAIN, 'start']
-      .concat([`--host=127.0.0.1`, `--port=${port}`, `--rules=${rules}`]),
+    ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx512m', '-cp', jar, MAIN, 'start'].concat([
+      `--host=127.0.0.1`,
+      `--port=${port}`,
+      `--rules=${rules}`,
+    ]),
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let printed = '';
