@@ -4,6 +4,7 @@
  */
 import { type EventStore, InvalidPosition } from '../store/event-store.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
+import { LateEvents, type LateEventsTiming } from './late-events.js';
 
 /** Events that are copied in one step. */
 const BATCH = 5000;
@@ -37,12 +38,16 @@ export class Projector {
   private stopping = false;
   private wake: () => void = () => {};
   private loop: Promise<void> | null = null;
+  private readonly late: LateEvents;
 
   constructor(
     private readonly store: EventStore,
     private readonly warehouse: Warehouse,
     private readonly onError: (error: unknown) => void,
-  ) {}
+    timing?: LateEventsTiming,
+  ) {
+    this.late = new LateEvents(store, warehouse, timing);
+  }
 
   start(): void {
     this.loop ??= this.run();
@@ -77,7 +82,7 @@ export class Projector {
         const busy = performance.eventLoopUtilization(load).utilization;
         const yielded = events > HEAVY_STEP ? (performance.now() - startedAt) * YIELD * busy : 0;
         await this.rest(Math.max(atEnd ? PACE_MS : 0, Math.min(yielded, YIELD_LIMIT_MS)), false);
-        if (atEnd) await this.rest(IDLE_MS - PACE_MS, true);
+        if (atEnd) await this.restAtEnd(events > 0);
       } catch (error) {
         await this.rest(this.failed(error), false);
       }
@@ -91,11 +96,15 @@ export class Projector {
     const page = await this.store.readAll(this.checkpoint ?? null, BATCH);
     if (page.events.length > 0 && page.next !== null) {
       await this.warehouse.append(page.events, page.next);
+      if (this.store.settleMs > 0) {
+        this.late.copied(this.checkpoint ?? null, page.next, page.events.length, lookedAt);
+      }
       this.checkpoint = page.next;
       const last = page.events.at(-1)?.recordedAt ?? null;
       this.current = { ...this.current, checkpoint: page.next, asOf: last };
     }
-    if (page.atEnd) this.current = { ...this.current, asOf: lookedAt };
+    if (page.atEnd) this.current = { ...this.current, asOf: lookedAt - this.store.settleMs };
+    await this.late.fillIn(lookedAt);
     return { atEnd: page.atEnd, events: page.events.length };
   }
 
@@ -109,6 +118,7 @@ export class Projector {
   private failed(error: unknown): number {
     if (this.failures++ === 0) this.onError(error);
     this.checkpoint = undefined;
+    this.late.forget();
     this.current = { ...this.current, error: this.explain(error) };
     return Math.min(IDLE_MS * 2 ** (this.failures - 1), BACKOFF_LIMIT_MS);
   }
@@ -118,6 +128,18 @@ export class Projector {
       return `${this.warehouse.location} knows more than ${this.store.location}: was the event store put back to an older state? Stop the service, delete the warehouse and start again; it is filled from the events`;
     }
     return error instanceof Error ? error.message : String(error);
+  }
+
+  /**
+   * A store that keeps the youngest events back is asked less often: each look is billed, and what a nudge is
+   * about comes out only once it has settled. While events keep coming it is asked as often as any other.
+   */
+  private async restAtEnd(foundEvents: boolean): Promise<void> {
+    const { settleMs } = this.store;
+    if (settleMs === 0) return this.rest(IDLE_MS - PACE_MS, true);
+    if (foundEvents) return this.rest(IDLE_MS - PACE_MS, false);
+    await this.rest(Math.max(settleMs, IDLE_MS) - PACE_MS, true);
+    if (this.nudged) await this.rest(settleMs, false);
   }
 
   private async rest(milliseconds: number, untilNudge: boolean): Promise<void> {
