@@ -48,11 +48,13 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(app\\.module|store/event-store\\.sqlite|warehouse/warehouse\\.duckdb)',
+        pathNot: '^src/(app\\.module|store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.duckdb)',
       },
-      to: { path: '^src/(store/event-store\\.sqlite|warehouse/warehouse\\.duckdb)' },
+      to: { path: '^src/(store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.duckdb)' },
     },
     adapter('libsql', '^src/store/event-store\\.sqlite'),
+    adapter('@google-cloud/firestore', '^src/store/event-store\\.firestore'),
+    adapter('@grpc', '^src/store/event-store\\.firestore'),
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
     adapter('undici', '^src/serving/backend\\.http'),
     {

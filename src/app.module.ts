@@ -53,17 +53,25 @@ export interface Adapters {
 }
 
 /**
- * Opens both files.
+ * Opens both of what is configured.
  * @throws UnusableStore, UnusableWarehouse, StoreUnavailable, WarehouseUnavailable
  */
 export async function openAdapters(configuration: Configuration): Promise<Adapters> {
-  const store = await SqliteEventStore.open(configuration.store.path);
+  const store = await openStore(configuration);
   try {
     return { store, warehouse: await DuckDbWarehouse.open(configuration.warehouse.path, PROJECTION) };
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+function openStore({ store }: Configuration): Promise<EventStore> {
+  if (store.kind === 'sqlite') return SqliteEventStore.open(store.path);
+  // Loaded only where it is configured: the vendor's client takes longer to load than all the rest.
+  return import('./store/event-store.firestore.js').then(({ FirestoreEventStore }) =>
+    FirestoreEventStore.open(store),
+  );
 }
 
 @Module({})

@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AnsweredBefore, sendReceipt } from './idempotency.js';
 import { fieldErrors } from './validation.js';
 import { invalidRequest, Problem } from '../problem.js';
-import { StoreUnavailable } from '../store/event-store.js';
+import { StoreUnavailable, TooLarge } from '../store/event-store.js';
 import { WarehouseUnavailable } from '../warehouse/warehouse.js';
 
 const RETRY_AFTER_SECONDS = '2';
@@ -41,6 +41,7 @@ export function problemOf(thrown: unknown, request: FastifyRequest): Problem {
   const error = thrown as ServerError;
   const retry = { headers: { 'retry-after': RETRY_AFTER_SECONDS } };
   if (error instanceof StoreUnavailable) return new Problem('store-unavailable', error.message, retry);
+  if (error instanceof TooLarge) return new Problem('too-large', error.message);
   if (error instanceof WarehouseUnavailable)
     return new Problem('warehouse-unavailable', error.message, retry);
   if (error.validation !== undefined) return invalidFields(error.validation, error.validationContext);

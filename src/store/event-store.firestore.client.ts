@@ -65,6 +65,9 @@ const TRANSIENT = new Set<number | undefined>([
   status.INTERNAL,
 ]);
 
+/** The caller looks into what is there already; a request that is wrong in itself is a mistake of ours. */
+const OURS = new Set<number>([status.ALREADY_EXISTS, status.INVALID_ARGUMENT]);
+
 export const isTaken = (error: unknown): boolean => codeOf(error) === status.ALREADY_EXISTS;
 
 function codeOf(error: unknown): number | undefined {
@@ -265,9 +268,7 @@ export class FirestoreConnection {
 
   #failure(error: unknown, query?: Query): unknown {
     const code = codeOf(error);
-    // The caller looks into what is there already; a request that is wrong in itself is a mistake of ours.
-    if (code === undefined || code === status.ALREADY_EXISTS || code === status.INVALID_ARGUMENT)
-      return error;
+    if (code === undefined || OURS.has(code)) return error;
     return new StoreUnavailable(explain(error, this.#database, query), { cause: error });
   }
 }

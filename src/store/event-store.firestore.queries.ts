@@ -5,7 +5,6 @@
  */
 import {
   EVENTS,
-  NONE,
   type Place,
   SHARDS,
   type StreamKey,

@@ -8,7 +8,6 @@ import { FirestoreConnection, isTaken, type Write } from './event-store.firestor
 import {
   EVENTS,
   eventId,
-  eventOf,
   fieldsOfEvent,
   fieldsOfReceipt,
   LAYOUT,

@@ -15,7 +15,7 @@ export interface Write {
 
 const DOCUMENT_BYTES = 1 << 20;
 
-/** @throws an object with a status code when the write is refused */
+/** @throws Refusal when the write is refused */
 export function written(
   write: Write,
   before: StoredDocument | undefined,
@@ -24,10 +24,10 @@ export function written(
   const { name, fields } = write.update;
   const exists = write.currentDocument?.exists;
   if (exists === false && before !== undefined) {
-    throw refusal(status.ALREADY_EXISTS, `Document already exists: ${name}`);
+    throw new Refusal(status.ALREADY_EXISTS, `Document already exists: ${name}`);
   }
   if (exists === true && before === undefined)
-    throw refusal(status.NOT_FOUND, `No document to update: ${name}`);
+    throw new Refusal(status.NOT_FOUND, `No document to update: ${name}`);
   const kept = write.updateMask === null ? {} : (before?.fields ?? {});
   const document = { name, fields: { ...kept, ...fields } };
   const transformResults = write.updateTransforms.map((transform) => {
@@ -36,7 +36,8 @@ export function written(
     return transform.setToServerValue === undefined ? { nullValue: 'NULL_VALUE' } : value;
   });
   const bytes = Buffer.byteLength(JSON.stringify(Object.values(document.fields).map((v) => v.stringValue)));
-  if (bytes > DOCUMENT_BYTES * 1.1) throw refusal(status.INVALID_ARGUMENT, `${name} is larger than 1 MiB`);
+  if (bytes > DOCUMENT_BYTES * 1.1)
+    throw new Refusal(status.INVALID_ARGUMENT, `${name} is larger than 1 MiB`);
   return { document, transformResults };
 }
 
@@ -55,6 +56,12 @@ function transformed(
   return { arrayValue: { values } };
 }
 
-function refusal(code: number, details: string): object {
-  return { code, details };
+/** What the caller is told; grpc reads code and details. */
+class Refusal extends Error {
+  constructor(
+    readonly code: number,
+    readonly details: string,
+  ) {
+    super(details);
+  }
 }
