@@ -28,6 +28,7 @@ import {
 } from './event-store.firestore.documents.js';
 import { FirestoreLog } from './event-store.firestore.log.js';
 import { Queries } from './event-store.firestore.queries.js';
+import { RecentStreams } from './event-store.firestore.recent.js';
 import { requireAppendable } from './event-store.limits.js';
 import {
   NO_STREAM,
@@ -68,6 +69,7 @@ export class FirestoreEventStore implements EventStore {
   readonly #connection: FirestoreConnection;
   readonly #queries: Queries;
   readonly #log: FirestoreLog;
+  readonly #recent = new RecentStreams();
   #closing: Promise<void> | null = null;
   #appending = 0;
   #appended: () => void = () => {};
@@ -123,7 +125,9 @@ export class FirestoreEventStore implements EventStore {
 
   async readStream(stream: string): Promise<StoredEvent[]> {
     this.#requireOpen();
-    return this.#log.stream(streamKey(stream));
+    const events = await this.#log.stream(streamKey(stream));
+    this.#recent.remember(stream, events);
+    return events;
   }
 
   async readAll(after: string | null, limit: number, predictor?: string): Promise<EventPage> {
@@ -185,13 +189,13 @@ export class FirestoreEventStore implements EventStore {
   ): Promise<AppendResult> {
     const writes = this.#writesOf(stream, key, expected, events, receipt);
     // A stream that must not exist needs no look: where one of its documents does, nothing is written.
-    let looked = expected === NO_STREAM;
+    let looked = expected === NO_STREAM || this.#recent.allows(stream, expected, events);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      if (!looked || attempt > 1) {
+      if (!looked) {
         const known = await this.#known(key, expected, events, receipt);
         if (known !== null) return known;
-        looked = true;
       }
+      looked = false;
       try {
         const { writeResults } = await this.#connection.commit(writes);
         const at = microsecondsOf(

@@ -77,6 +77,24 @@ describe('a Firestore that refuses', () => {
     await newer.stop();
   });
 
+  test('is asked no more than it takes, for every call is billed', async () => {
+    const store = await openStore(server.host, freshProject());
+    server.calls();
+    await appended(store.append('stream', NO_STREAM, [event()], receipt()));
+    expect(server.calls()).toEqual(['Commit']);
+    await store.readStream('stream');
+    await appended(store.append('stream', 0, [event()]));
+    expect(server.calls()).toEqual(['RunQuery', 'Commit']);
+    const [, last] = await readLog(store);
+    expect(server.calls()).toEqual(['RunQuery']);
+    await store.readAll(last?.position ?? null, 1_000);
+    await store.countAfter(last?.position ?? null);
+    expect(server.calls()).toEqual(['RunQuery', 'RunAggregationQuery']);
+    await store.predictors();
+    expect(server.calls()).toEqual(['BatchGetDocuments']);
+    await store.close();
+  });
+
   test('was stopped and started again: the store goes on', async () => {
     const memory = new Memory();
     const first = await startSmallServer(readIndexFile(), { memory });

@@ -41,7 +41,7 @@ describe(`on ${chosen.name}`, () => {
         cleanUp: () => store.close(),
       };
     },
-    3,
+    { runs: 3, page: 60 },
   );
 
   describe('event store in Firestore', () => {
@@ -83,6 +83,20 @@ describe(`on ${chosen.name}`, () => {
         expect(kinds).toEqual(['appended', ...Array<string>(5).fill('conflict')]);
       }
       for (const store of stores) expect(await store.readStream(stream)).toHaveLength(2);
+    });
+
+    test('what another process appended after the stream was read is not overlooked', async () => {
+      const [one, other] = await Promise.all([open(), open()]);
+      const [first, second] = [event(), event()];
+      await appended(one.append('stream', NO_STREAM, [first]));
+      await one.readStream('stream');
+      const stored = await appended(other.append('stream', 0, [second]));
+      expect(await one.append('stream', 0, [event()])).toEqual({ kind: 'conflict', actual: 1 });
+      await other.readStream('stream');
+      expect(await one.append('stream', 0, [second])).toEqual({ kind: 'duplicate', events: stored });
+      const taken = { ...first, payload: '{}' };
+      expect(await other.append('stream', 1, [taken])).toEqual({ kind: 'id-taken', id: first.id });
+      expect(await one.readStream('stream')).toHaveLength(2);
     });
 
     test('a key is good for one append, whichever processes are asked', async () => {

@@ -14,11 +14,20 @@ import {
   type OnEmptyStore,
 } from './event-store.given.js';
 
-/** @param runs of the test that reads while others write: each takes seconds on a slow server */
-export function readingContract(current: () => EventStore, onEmptyStore: OnEmptyStore, runs: number): void {
+/** How much is asked of the test that reads while others write: a slow server takes seconds for a run. */
+export interface Effort {
+  runs: number;
+  /** Largest page, events: each page is a request. */
+  page: number;
+}
+
+export function readingContract(current: () => EventStore, onEmptyStore: OnEmptyStore, effort: Effort): void {
   describe('readAll', () => {
     test('emits everything exactly once, in order, while others write', async () => {
-      const sizes = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 5 });
+      const sizes = fc.array(fc.integer({ min: 1, max: effort.page }), {
+        minLength: 1,
+        maxLength: 5,
+      });
       const appends = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 12 });
       await fc.assert(
         fc.asyncProperty(sizes, fc.array(appends, { minLength: 1, maxLength: 5 }), async (pages, writers) => {
@@ -59,9 +68,9 @@ export function readingContract(current: () => EventStore, onEmptyStore: OnEmpty
           const times = read.map(({ recordedAt }) => recordedAt);
           expect(times).toEqual([...times].sort((a, b) => a - b));
         }),
-        { numRuns: runs },
+        { numRuns: effort.runs },
       );
-    });
+    }, 60_000);
 
     test('says where it is and whether that is the end', async () => {
       await onEmptyStore(async ({ store }) => {

@@ -7,9 +7,13 @@ import fc from 'fast-check';
 import type { NewEvent } from '#assay/event/envelope.js';
 import { NO_STREAM, type EventStore } from '#assay/store/event-store.js';
 import { appended, event, fresh, readLog, type OnEmptyStore, type OpenedStore } from './event-store.given.js';
-import { lifeContract, readingContract, receiptContract } from './event-store.reading.js';
+import { type Effort, lifeContract, readingContract, receiptContract } from './event-store.reading.js';
 
-export function eventStoreContract(name: string, open: () => Promise<OpenedStore>, runs = 15): void {
+export function eventStoreContract(
+  name: string,
+  open: () => Promise<OpenedStore>,
+  effort: Effort = { runs: 15, page: 12 },
+): void {
   describe(`event store contract: ${name}`, () => {
     let opened: OpenedStore;
     let store: EventStore;
@@ -252,7 +256,7 @@ export function eventStoreContract(name: string, open: () => Promise<OpenedStore
       });
     });
 
-    readingContract(() => store, onEmptyStore, runs);
+    readingContract(() => store, onEmptyStore, effort);
     receiptContract(() => store);
     lifeContract(onEmptyStore);
   });

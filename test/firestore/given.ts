@@ -4,6 +4,9 @@ import { emulatorJar, startEmulator, type FirestoreServer } from './emulator.js'
 import { readIndexFile } from './index-file.js';
 import { startSmallServer } from './small-server.js';
 
+// The vendor's client would look for a metadata server, and wait for it.
+process.env.METADATA_SERVER_DETECTION ??= 'none';
+
 export interface ChosenServer {
   /** For people: which server it is. */
   name: string;
@@ -32,6 +35,9 @@ export function chosenServer(): ChosenServer {
 /** How far behind the server's clock the tests read, milliseconds: a busy machine commits late. */
 export const HORIZON_MS = 400;
 
+/** A busy machine takes long over large commits. */
+const CALL_MS = 20_000;
+
 let projects = 0;
 
 /** A name that no other test uses on a server that may have served others before. */
@@ -45,5 +51,5 @@ export function openStore(
   project: string,
   options: { horizonMs?: number; callMs?: number } = {},
 ): Promise<FirestoreEventStore> {
-  return FirestoreEventStore.open({ project, emulator, horizonMs: HORIZON_MS, ...options });
+  return FirestoreEventStore.open({ project, emulator, horizonMs: HORIZON_MS, callMs: CALL_MS, ...options });
 }

@@ -16,8 +16,8 @@ import { written, type Write } from './small-server.write.js';
 export interface SmallServer extends FirestoreServer {
   /** From now on calls of a method fail; null: they do not any more. */
   fail(failure: Failure | null): void;
-  /** Shapes of the queries that were asked, as JSON. */
-  readonly asked: Set<string>;
+  /** Names of the methods that were called since the last time. */
+  calls(): string[];
 }
 
 export interface Failure {
@@ -102,11 +102,13 @@ export async function startSmallServer(
   indexes: IndexFile,
   { memory = new Memory(), port = 0 }: { memory?: Memory; port?: number } = {},
 ): Promise<SmallServer> {
-  const asked = new Set<string>();
+  const calls: string[] = [];
   let failure: Failure | null = null;
-  const failing = (method: string): Failure | null =>
-    failure === null || failure.methods?.includes(method) === false ? null : failure;
-  const service = new Service(memory, indexes, asked);
+  const failing = (method: string): Failure | null => {
+    calls.push(method);
+    return failure === null || failure.methods?.includes(method) === false ? null : failure;
+  };
+  const service = new Service(memory, indexes);
   const streaming =
     (method: string, answer: (call: Call) => void) =>
     (call: Call): void => {
@@ -143,7 +145,7 @@ export async function startSmallServer(
   );
   return {
     host: `127.0.0.1:${bound}`,
-    asked,
+    calls: () => calls.splice(0),
     fail: (given) => (failure = given),
     stop: async () => server.forceShutdown(),
   };
@@ -153,7 +155,6 @@ class Service {
   constructor(
     private readonly memory: Memory,
     private readonly indexes: IndexFile,
-    private readonly asked: Set<string>,
   ) {}
 
   async commit({ writes, transaction }: Request): Promise<object> {
@@ -221,7 +222,6 @@ class Service {
 
   #matching(call: Call, parent: string, query: StructuredQuery): StoredDocument[] | null {
     const missing = missingIndex(query, this.indexes);
-    this.asked.add(JSON.stringify(query, (key, value: unknown) => (key === 'values' ? undefined : value)));
     if (missing === null) return matching(this.memory.documents.values(), parent, query);
     const details = `The query requires an index. It is not in the file: ${missing}`;
     call.emit('error', { code: status.FAILED_PRECONDITION, details });
