@@ -70,12 +70,16 @@ export interface Adapters {
  * Opens the event store alone, for what needs no more.
  * @throws UnusableStore, StoreUnavailable
  */
-export function openStore(configuration: Configuration): Promise<EventStore> {
-  return SqliteEventStore.open(configuration.store.path);
+export function openStore({ store }: Configuration): Promise<EventStore> {
+  if (store.kind === 'sqlite') return SqliteEventStore.open(store.path);
+  // Loaded only where it is configured: the vendor's client takes longer to load than all the rest.
+  return import('./store/event-store.firestore.js').then(({ FirestoreEventStore }) =>
+    FirestoreEventStore.open(store),
+  );
 }
 
 /**
- * Opens both files.
+ * Opens both of what is configured.
  * @throws UnusableStore, UnusableWarehouse, StoreUnavailable, WarehouseUnavailable
  */
 export async function openAdapters(configuration: Configuration): Promise<Adapters> {

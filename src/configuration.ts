@@ -13,12 +13,23 @@ export interface RateLimit {
   readonly requests: number;
   readonly windowMs: number;
 }
+export type StoreConfiguration =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | {
+      readonly kind: 'firestore';
+      readonly project: string;
+      readonly database: string;
+      /** host:port of a server in the place of Google's; FIRESTORE_EMULATOR_HOST. */
+      readonly emulator: string | null;
+      /** How long the youngest events are kept back from readers of the log, milliseconds. */
+      readonly horizonMs: number;
+    };
 
 export interface Configuration {
   /** 0 takes any free port. */
   readonly port: number;
   readonly host: string;
-  readonly store: { readonly kind: 'sqlite'; readonly path: string };
+  readonly store: StoreConfiguration;
   readonly warehouse: { readonly kind: 'duckdb'; readonly path: string };
   /** Key of the subjects' HMAC; null: one is made and kept beside the events. */
   readonly subjectSecret: string | null;
@@ -60,7 +71,16 @@ export const VARIABLES: readonly Variable[] = [
     fallback: '127.0.0.1',
     meaning: 'address to listen on; anything but loopback takes an API key first (assay keys create)',
   },
-  { name: 'ASSAY_STORE', fallback: 'sqlite:./data/events.db', meaning: 'where events are kept' },
+  {
+    name: 'ASSAY_STORE',
+    fallback: 'sqlite:./data/events.db',
+    meaning: 'where events are kept; in the cloud firestore:PROJECT or firestore:PROJECT/DATABASE',
+  },
+  {
+    name: 'ASSAY_SETTLE_SECONDS',
+    fallback: '5',
+    meaning: 'Firestore only: how long its youngest events are kept back from the projection, 0.1 to 300',
+  },
   {
     name: 'ASSAY_WAREHOUSE',
     fallback: 'duckdb:./data/warehouse.duckdb',
@@ -133,7 +153,7 @@ export function readConfiguration(
   const configuration: Configuration = {
     port: portOf(text('PORT'), errors),
     host: text('HOST'),
-    store: { kind: 'sqlite', path: pathOf('ASSAY_STORE', 'sqlite', text('ASSAY_STORE'), errors) },
+    store: storeOf(text, environment, errors),
     warehouse: { kind: 'duckdb', path: pathOf('ASSAY_WAREHOUSE', 'duckdb', text('ASSAY_WAREHOUSE'), errors) },
     subjectSecret: secretOf(text('ASSAY_SUBJECT_SECRET'), errors),
     unrecorded: oneOf('ASSAY_UNRECORDED', text('ASSAY_UNRECORDED'), ['refuse', 'serve'], errors),
@@ -145,6 +165,11 @@ export function readConfiguration(
     logFormat: oneOf('ASSAY_LOG_FORMAT', logFormatOf(environment), ['text', 'json'], errors),
     telemetry: telemetryOf(environment),
   };
+  if (configuration.store.kind === 'firestore' && configuration.subjectSecret === null) {
+    errors.push(
+      'ASSAY_SUBJECT_SECRET is missing: with Firestore there is no file beside which one is kept, and every instance needs the same; give a random text of 16 characters or more',
+    );
+  }
   for (const name of unknownNames(environment)) errors.push(name);
   if (errors.length > 0) {
     throw new InvalidConfiguration(
@@ -187,9 +212,44 @@ function portOf(text: string, errors: string[]): number {
   return 0;
 }
 
+function storeOf(
+  text: (name: string) => string,
+  environment: Record<string, string | undefined>,
+  errors: string[],
+): StoreConfiguration {
+  const given = text('ASSAY_STORE');
+  if (!given.startsWith('firestore:')) {
+    return { kind: 'sqlite', path: pathOf('ASSAY_STORE', 'sqlite', given, errors) };
+  }
+  const [, project = '', database = '(default)'] = FIRESTORE_PATTERN.exec(given) ?? [];
+  if (project === '') {
+    errors.push(
+      `ASSAY_STORE is "${given}": give firestore:PROJECT or firestore:PROJECT/DATABASE, with the ids as gcloud shows them`,
+    );
+  }
+  const seconds = Number(text('ASSAY_SETTLE_SECONDS'));
+  if (!(seconds >= 0.1 && seconds <= 300)) {
+    errors.push(
+      `ASSAY_SETTLE_SECONDS is "${text('ASSAY_SETTLE_SECONDS')}": give a number of seconds from 0.1 to 300`,
+    );
+  }
+  const emulator = environment.FIRESTORE_EMULATOR_HOST?.trim() || null;
+  if (emulator !== null && !/^\S+:\d+$/.test(emulator)) {
+    errors.push(`FIRESTORE_EMULATOR_HOST is "${emulator}": give host:port`);
+  }
+  return { kind: 'firestore', project, database, emulator, horizonMs: seconds * 1_000 };
+}
+
+/** Ids of projects, those of old domains included, and of databases. */
+const FIRESTORE_PATTERN =
+  /^firestore:((?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9])(?:\/(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]))?$/;
+
 function pathOf(name: string, kind: string, text: string, errors: string[]): string {
   const path = text.startsWith(`${kind}:`) ? text.slice(kind.length + 1) : '';
-  if (path === '') errors.push(`${name} is "${text}": give ${kind}:PATH, such as ${fallbackOf(name)}`);
+  if (path === '') {
+    const cloud = name === 'ASSAY_STORE' ? ', or firestore:PROJECT' : '';
+    errors.push(`${name} is "${text}": give ${kind}:PATH, such as ${fallbackOf(name)}${cloud}`);
+  }
   return path;
 }
 

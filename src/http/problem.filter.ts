@@ -6,7 +6,7 @@ import { AnsweredBefore, sendReceipt } from './idempotency.js';
 import { loggedRequest } from './logged-request.js';
 import { fieldErrors } from './validation.js';
 import { invalidRequest, Problem, type ProblemCode } from '../problem.js';
-import { StoreUnavailable } from '../store/event-store.js';
+import { StoreUnavailable, TooLarge } from '../store/event-store.js';
 import { WarehouseUnavailable } from '../warehouse/warehouse.js';
 
 const RETRY_AFTER_SECONDS = '2';
@@ -53,6 +53,7 @@ export function problemOf(thrown: unknown, request: FastifyRequest): Problem {
   const error = thrown as ServerError;
   const retry = { headers: { 'retry-after': RETRY_AFTER_SECONDS } };
   if (error instanceof StoreUnavailable) return new Problem('store-unavailable', error.message, retry);
+  if (error instanceof TooLarge) return new Problem('too-large', error.message);
   if (error instanceof WarehouseUnavailable)
     return new Problem('warehouse-unavailable', error.message, retry);
   if (error.validation !== undefined) return invalidFields(error.validation, error.validationContext);

@@ -8,7 +8,7 @@ import { type Caller, eventRefusal, limitsOf, mayTouch } from '../access/caller.
 import type { NewEvent, StoredEvent } from '../event/envelope.js';
 import { predictionOfStream } from '../event/envelope.js';
 import { PREDICTION_FAILED, PREDICTION_RECORDED } from '../event/prediction.js';
-import { EVENT_STORE, type EventStore, NO_STREAM } from '../store/event-store.js';
+import { EVENT_STORE, type EventStore, NO_STREAM, TooLarge } from '../store/event-store.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
 import { CloudEventReader, type ReadEvent, type RejectedEvent } from './cloud-event.reader.js';
 import { refusalInHistory } from './history.js';
@@ -80,8 +80,13 @@ export class RecordHandler implements ICommandHandler<RecordCommand> {
   ): Promise<void> {
     for (let start = 0; start < read.length; start += APPEND_LIMIT) {
       const part = read.slice(start, start + APPEND_LIMIT);
-      if (predictionOfStream(stream) === null) await this.recordPredictor(part, answer);
-      else await this.recordPrediction(stream, part, caller, answer);
+      try {
+        if (predictionOfStream(stream) === null) await this.recordPredictor(part, answer);
+        else await this.recordPrediction(stream, part, caller, answer);
+      } catch (error) {
+        if (!(error instanceof TooLarge)) throw error;
+        reject(part, error.message, answer);
+      }
     }
   }
 

@@ -8,6 +8,8 @@ const FILE = 'subject-secret';
 
 export function subjectSecret({ subjectSecret: given, store }: Configuration): string {
   if (given !== null) return given;
+  // The configuration is refused before that.
+  if (store.kind !== 'sqlite') throw new Error('there is no file beside which a secret could be kept');
   const path = join(dirname(store.path), FILE);
   try {
     return readFileSync(path, 'utf8').trim();

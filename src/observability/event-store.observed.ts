@@ -36,6 +36,7 @@ export function observedStore(
   return {
     location: store.location,
     isExclusive: store.isExclusive,
+    settleMs: store.settleMs,
     append: (stream, expectedRevision, events, receipt) => {
       const startedAt = performance.now();
       const result = store.append(stream, expectedRevision, events, receipt);
@@ -53,7 +54,7 @@ export function observedStore(
     readAll: (after, limit, predictor) => store.readAll(after, limit, predictor),
     predictors: () => store.predictors(),
     head: () => store.head(),
-    countAfter: (position) => store.countAfter(position),
+    countAfter: (position, upTo) => store.countAfter(position, upTo),
     receipt: (key) => store.receipt(key),
     keepReceipt: (receipt) => store.keepReceipt(receipt),
     lease: (request) => store.lease(request),

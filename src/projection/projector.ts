@@ -4,6 +4,7 @@
  */
 import { type EventStore, InvalidPosition } from '../store/event-store.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
+import { LateEvents, type LateEventsTiming } from './late-events.js';
 import type { ProjectionLease } from './projection-lease.js';
 
 /** Events that are copied in one step. */
@@ -28,13 +29,17 @@ export class Projector {
   private stopping = false;
   private wake: () => void = () => {};
   private loop: Promise<void> | null = null;
+  private readonly late: LateEvents;
 
   constructor(
     private readonly store: EventStore,
     private readonly warehouse: Warehouse,
     private readonly lease: ProjectionLease,
     private readonly onError: (error: unknown) => void,
-  ) {}
+    timing?: LateEventsTiming,
+  ) {
+    this.late = new LateEvents(store, warehouse, timing);
+  }
 
   start(): void {
     this.lease.start(() => this.nudge());
@@ -61,6 +66,7 @@ export class Projector {
       if (!this.lease.isHeld()) {
         // Whoever had it meanwhile went on from here.
         this.checkpoint = undefined;
+        this.late.forget();
         await this.rest(IDLE_MS, true);
         continue;
       }
@@ -73,7 +79,7 @@ export class Projector {
         const busy = performance.eventLoopUtilization(load).utilization;
         const yielded = events > HEAVY_STEP ? (performance.now() - startedAt) * YIELD * busy : 0;
         await this.rest(Math.max(atEnd ? PACE_MS : 0, Math.min(yielded, YIELD_LIMIT_MS)), false);
-        if (atEnd) await this.rest(IDLE_MS - PACE_MS, true);
+        if (atEnd) await this.restAtEnd(events > 0);
       } catch (error) {
         await this.rest(this.failed(error), false);
       }
@@ -87,11 +93,15 @@ export class Projector {
     const page = await this.store.readAll(this.checkpoint ?? null, BATCH);
     if (page.events.length > 0 && page.next !== null) {
       await this.warehouse.append(page.events, page.next);
+      if (this.store.settleMs > 0) {
+        this.late.copied(this.checkpoint ?? null, page.next, page.events.length, lookedAt);
+      }
       this.checkpoint = page.next;
       const last = page.events.at(-1)?.recordedAt ?? null;
       this.lease.tell({ checkpoint: page.next, asOf: last });
     }
-    if (page.atEnd) this.lease.tell({ asOf: lookedAt });
+    if (page.atEnd) this.lease.tell({ asOf: lookedAt - this.store.settleMs });
+    await this.late.fillIn(lookedAt);
     return { atEnd: page.atEnd, events: page.events.length };
   }
 
@@ -105,6 +115,7 @@ export class Projector {
   private failed(error: unknown): number {
     if (this.failures++ === 0) this.onError(error);
     this.checkpoint = undefined;
+    this.late.forget();
     this.lease.tell({ error: this.explain(error) });
     return Math.min(IDLE_MS * 2 ** (this.failures - 1), BACKOFF_LIMIT_MS);
   }
@@ -114,6 +125,18 @@ export class Projector {
       return `${this.warehouse.location} knows more than ${this.store.location}: was the event store put back to an older state? Stop the service, delete the warehouse and start again; it is filled from the events`;
     }
     return error instanceof Error ? error.message : String(error);
+  }
+
+  /**
+   * A store that keeps the youngest events back is asked less often: each look is billed, and what a nudge is
+   * about comes out only once it has settled. While events keep coming it is asked as often as any other.
+   */
+  private async restAtEnd(foundEvents: boolean): Promise<void> {
+    const { settleMs } = this.store;
+    if (settleMs === 0) return this.rest(IDLE_MS - PACE_MS, true);
+    if (foundEvents) return this.rest(IDLE_MS - PACE_MS, false);
+    await this.rest(Math.max(settleMs, IDLE_MS) - PACE_MS, true);
+    if (this.nudged) await this.rest(settleMs, false);
   }
 
   private async rest(milliseconds: number, untilNudge: boolean): Promise<void> {

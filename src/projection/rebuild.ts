@@ -73,7 +73,7 @@ export async function reconcile(
   const inventory = await warehouse.eventInventory();
   const found = new EventBuckets();
   let storeEvents = 0;
-  for await (const page of eventsUpTo(store, inventory.checkpoint)) {
+  for await (const page of eventsBetween(store, null, inventory.checkpoint)) {
     for (const event of page) found.add(event);
     storeEvents += page.length;
     onProgress?.({ stage: 'reading the store', events: storeEvents });
@@ -150,13 +150,10 @@ function oneAtATime<T>(warehouse: Warehouse, work: () => Promise<T>): Promise<T>
   return result;
 }
 
-/** A cheap look before a long one. Says no when appends came in between and nothing can be said. */
+/** A cheap look before a long one: the number of events up to the checkpoint. */
 async function holdsAsManyEvents(store: EventStore, warehouse: Warehouse): Promise<boolean> {
-  const held = await warehouse.head();
-  const before = await store.countAfter(held.checkpoint);
-  const { events } = await store.head();
-  const pending = await store.countAfter(held.checkpoint);
-  return pending === before && held.events === events - pending;
+  const { checkpoint, events } = await warehouse.head();
+  return events === (checkpoint === null ? 0 : await store.countAfter(null, checkpoint));
 }
 
 /** Takes the hours that differ out of the warehouse and appends them as the store has them. */
@@ -170,7 +167,7 @@ async function refill(
   const hours = new Set(differences.map(({ hour }) => hour));
   for (const hour of hours) await warehouse.forgetEvents(hour, inventory.position);
   let filled = 0;
-  for await (const page of eventsUpTo(store, inventory.checkpoint)) {
+  for await (const page of eventsBetween(store, null, inventory.checkpoint)) {
     const missing = page.filter((event) => hours.has(hourOf(event.recordedAt)));
     // The checkpoint is the projector's: it may have moved on.
     if (missing.length > 0) await warehouse.append(missing, null);
@@ -179,13 +176,19 @@ async function refill(
   }
 }
 
-/** The log from its beginning to a checkpoint, which is the position of the last event it covers. */
-async function* eventsUpTo(store: EventStore, checkpoint: string | null): AsyncGenerator<StoredEvent[]> {
-  if (checkpoint === null) return;
-  let after: string | null = null;
+/**
+ * The log behind one position, null for its beginning, up to another one, which is the position of an event;
+ * nothing when that is null.
+ */
+export async function* eventsBetween(
+  store: EventStore,
+  after: string | null,
+  upTo: string | null,
+): AsyncGenerator<StoredEvent[]> {
+  if (upTo === null) return;
   for (;;) {
     const { events, next, atEnd } = await store.readAll(after, PAGE);
-    const last = events.findIndex(({ position }) => position === checkpoint);
+    const last = events.findIndex(({ position }) => position === upTo);
     if (last !== -1) {
       yield events.slice(0, last + 1);
       return;

@@ -21,6 +21,7 @@ export function announcing(store: EventStore, announce: () => void): EventStore 
   return {
     location: store.location,
     isExclusive: store.isExclusive,
+    settleMs: store.settleMs,
     append: async (...call) => {
       const result = await store.append(...call);
       if (result.kind === 'appended') appended();
@@ -30,7 +31,7 @@ export function announcing(store: EventStore, announce: () => void): EventStore 
     readAll: (after, limit, predictor) => store.readAll(after, limit, predictor),
     predictors: () => store.predictors(),
     head: () => store.head(),
-    countAfter: (position) => store.countAfter(position),
+    countAfter: (position, upTo) => store.countAfter(position, upTo),
     receipt: (key) => store.receipt(key),
     keepReceipt: (receipt) => store.keepReceipt(receipt),
     lease: (request) => store.lease(request),

@@ -14,11 +14,11 @@ import {
   type Succeeded,
   type Value,
 } from './event-store.sqlite.messages.js';
+import { PAGE_PAYLOAD, requireAppendable, requirePageLimit } from './event-store.limits.js';
 import { type LeaseRecord, type LeaseRequest, type LeaseState, releaseLease, takeLease } from './leases.js';
 import { Thread } from './event-store.sqlite.thread.js';
 import {
   InvalidPosition,
-  NO_STREAM,
   StoreUnavailable,
   type AppendResult,
   type EventPage,
@@ -26,11 +26,6 @@ import {
   type LogHead,
   type Receipt,
 } from './event-store.js';
-
-const MAX_EVENTS = 500;
-const MAX_PAGE = 10_000;
-/** A page ends early when its payloads are this long together, characters: 10,000 large ones fill the memory. */
-const PAGE_PAYLOAD = 8 << 20;
 
 export interface SqliteEventStoreOptions {
   /** The store's clock, milliseconds; the system's unless given. */
@@ -40,6 +35,7 @@ export interface SqliteEventStoreOptions {
 export class SqliteEventStore implements EventStore {
   readonly location: string;
   readonly isExclusive = true;
+  readonly settleMs = 0;
   readonly #path: string;
   readonly #now: () => number;
   #thread: Thread | null = null;
@@ -99,9 +95,7 @@ export class SqliteEventStore implements EventStore {
   }
 
   async readAll(after: string | null, limit: number, predictor?: string): Promise<EventPage> {
-    if (!Number.isInteger(limit) || limit < 1 || limit > MAX_PAGE) {
-      throw new RangeError(`limit must be a whole number from 1 to ${MAX_PAGE}, not ${limit}`);
-    }
+    requirePageLimit(limit);
     const events: StoredEvent[] = [];
     let payload = 0;
     let reached: number | null = parsePosition(after);
@@ -127,12 +121,16 @@ export class SqliteEventStore implements EventStore {
     return { events, position: events === 0 ? null : String(events) };
   }
 
-  async countAfter(position: string | null): Promise<number> {
+  async countAfter(position: string | null, upTo?: string): Promise<number> {
     const passed = parsePosition(position);
+    const end = upTo === undefined ? null : parsePosition(upTo);
     const { events } = await this.head();
-    if (passed > events)
-      throw new InvalidPosition(`position ${passed} is behind the end of ${this.location}`);
-    return events - passed;
+    if (Math.max(passed, end ?? 0) > events) {
+      throw new InvalidPosition(
+        `position ${Math.max(passed, end ?? 0)} is behind the end of ${this.location}`,
+      );
+    }
+    return Math.max(0, (end ?? events) - passed);
   }
 
   async receipt(key: string): Promise<Receipt | null> {
@@ -202,23 +200,6 @@ function stored(
     position: String(position + index),
     recordedAt,
   }));
-}
-
-/** Mistakes of the caller, found before they reach the log. */
-function requireAppendable(stream: string, expectedRevision: number, events: readonly NewEvent[]): void {
-  if (events.length < 1 || events.length > MAX_EVENTS) {
-    throw new RangeError(`an append takes 1 to ${MAX_EVENTS} events, not ${events.length}`);
-  }
-  if (!Number.isInteger(expectedRevision) || expectedRevision < NO_STREAM) {
-    throw new RangeError(`an expected revision is a whole number from ${NO_STREAM}, not ${expectedRevision}`);
-  }
-  if (events.length > 1 && new Set(events.map((event) => event.id)).size < events.length) {
-    throw new RangeError(`two of the events for ${stream} have the same id`);
-  }
-  // SQLite takes such a text and gives back what is in front of the zero.
-  if (stream.includes('\0') || events.some((event) => event.id.includes('\0'))) {
-    throw new RangeError('streams and ids must not contain U+0000');
-  }
 }
 
 /** Events up to a position, which is the position itself; 0 for the beginning. */

@@ -43,7 +43,10 @@ export interface EventPage {
   events: StoredEvent[];
   /** Position of the last event that was read, or `after` unchanged when there was none. */
   next: string | null;
-  /** True when the end of the log was reached: everything acknowledged before the call has been read. */
+  /**
+   * True when the end of the log was reached: everything acknowledged before the call has been read, less what
+   * the store still keeps back (`settleMs`).
+   */
   atEnd: boolean;
 }
 
@@ -64,6 +67,12 @@ export interface EventStore {
   readonly isExclusive: boolean;
 
   /**
+   * How long after its acknowledgement an event may stay out of `readAll`, milliseconds; 0 when it is there at
+   * once. A store of many machines keeps the youngest events back until no other can still come before them.
+   */
+  readonly settleMs: number;
+
+  /**
    * Appends to one stream, all or nothing, and resolves when the events are durable (survive the death of
    * the process and of the machine's power).
    *
@@ -75,6 +84,7 @@ export interface EventStore {
    * @param receipt kept in the same step as the events
    * @throws StoreUnavailable when the store cannot write now; nothing was written, unless the answer was
    *   lost on its way, which a retry with the same ids finds out
+   * @throws TooLarge when an event or all of them together are larger than the store keeps
    */
   append(
     stream: string,
@@ -102,8 +112,12 @@ export interface EventStore {
 
   head(): Promise<LogHead>;
 
-  /** How many events lie after a position (null: all of them). */
-  countAfter(position: string | null): Promise<number>;
+  /**
+   * How many events lie after a position (null: the beginning), up to another one where it is given. Counts
+   * those as well that `readAll` still keeps back.
+   * @throws InvalidPosition
+   */
+  countAfter(position: string | null, upTo?: string): Promise<number>;
 
   /** The receipt kept under a key, or null. Kept for at least 24 hours. */
   receipt(key: string): Promise<Receipt | null>;
@@ -133,6 +147,11 @@ export interface EventStore {
 /** The store cannot write or read now, and may recover: disk full, disk gone, network away. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
+}
+
+/** More than this store can keep in one event or in one append: it will not fit tomorrow either. */
+export class TooLarge extends Error {
+  override readonly name = 'TooLarge';
 }
 
 /** A cursor that this store never gave out. */

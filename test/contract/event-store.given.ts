@@ -43,15 +43,22 @@ export async function appended(result: Promise<AppendResult>): Promise<StoredEve
   return answer.events;
 }
 
-/** Reads the log to its end in pages of the given sizes, over and over. */
+/** Waits until a store that keeps the youngest events back gives out all that was acknowledged so far. */
+export async function settled(store: EventStore): Promise<void> {
+  if (store.settleMs > 0) await new Promise((resolve) => setTimeout(resolve, store.settleMs));
+}
+
+/** Reads the log to its end in pages of the given sizes, over and over; at once unless it is to settle first. */
 export async function readLog(
   store: EventStore,
   {
     after = null,
     sizes = [1_000],
     predictor,
-  }: { after?: string | null; sizes?: number[]; predictor?: string } = {},
+    settle = true,
+  }: { after?: string | null; sizes?: number[]; predictor?: string; settle?: boolean } = {},
 ): Promise<StoredEvent[]> {
+  if (settle) await settled(store);
   const events: StoredEvent[] = [];
   for (let turn = 0; ; turn += 1) {
     const page = await store.readAll(after, sizes[turn % sizes.length] ?? 1, predictor);

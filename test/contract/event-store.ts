@@ -8,9 +8,13 @@ import type { NewEvent } from '#assay/event/envelope.js';
 import { NO_STREAM, type EventStore } from '#assay/store/event-store.js';
 import { appended, event, fresh, readLog, type OnEmptyStore, type OpenedStore } from './event-store.given.js';
 import { leaseContract } from './event-store.leases.js';
-import { lifeContract, readingContract, receiptContract } from './event-store.reading.js';
+import { type Effort, lifeContract, readingContract, receiptContract } from './event-store.reading.js';
 
-export function eventStoreContract(name: string, open: () => Promise<OpenedStore>): void {
+export function eventStoreContract(
+  name: string,
+  open: () => Promise<OpenedStore>,
+  effort: Effort = { runs: 15, page: 12 },
+): void {
   describe(`event store contract: ${name}`, () => {
     let opened: OpenedStore;
     let store: EventStore;
@@ -253,7 +257,7 @@ export function eventStoreContract(name: string, open: () => Promise<OpenedStore
       });
     });
 
-    readingContract(() => store, onEmptyStore);
+    readingContract(() => store, onEmptyStore, effort);
     receiptContract(() => store);
     leaseContract(() => store);
     lifeContract(onEmptyStore);
