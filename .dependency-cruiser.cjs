@@ -48,12 +48,14 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(app\\.module|store/event-store\\.sqlite|warehouse/warehouse\\.duckdb)',
+        pathNot:
+          '^src/(app\\.module|store/event-store\\.sqlite|warehouse/warehouse\\.(duckdb|bigquery))',
       },
-      to: { path: '^src/(store/event-store\\.sqlite|warehouse/warehouse\\.duckdb)' },
+      to: { path: '^src/(store/event-store\\.sqlite|warehouse/warehouse\\.(duckdb|bigquery))' },
     },
     adapter('libsql', '^src/store/event-store\\.sqlite'),
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
+    adapter('(@google-cloud/bigquery|umzug)', '^src/warehouse/warehouse\\.bigquery'),
     adapter('undici', '^src/serving/backend\\.http'),
     {
       name: 'pure-files-import-no-nest-and-no-io',
