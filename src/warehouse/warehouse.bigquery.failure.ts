@@ -28,7 +28,7 @@ const GRPC_LAST = 16;
 const NETWORK =
   /ECONNREFUSED|ECONNRESET|ETIMEDOUT|ESOCKETTIMEDOUT|EPIPE|EAI_AGAIN|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|socket hang up|network timeout|Premature close/;
 
-const failureOf = (error: unknown): ApiFailure => (error ?? {}) as ApiFailure;
+const failureOf = (error: unknown): ApiFailure => (error ?? {});
 
 function reasonsOf(error: unknown): string[] {
   return (failureOf(error).errors ?? []).map(({ reason }) => reason ?? '');

@@ -132,8 +132,9 @@ export class Seals {
 
   private async definition(view: NamedView['name']): Promise<string | null> {
     try {
-      const [metadata] = await this.client.dataset(this.place.dataset).table(view).getMetadata();
-      return ((metadata as { view?: { query?: string } }).view?.query ?? '').trim();
+      const table = this.client.dataset(this.place.dataset).table(view);
+      await table.getMetadata();
+      return ((table.metadata as { view?: { query?: string } }).view?.query ?? '').trim();
     } catch (error) {
       if (isMissing(error)) return null;
       throw error;

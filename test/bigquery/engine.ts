@@ -58,7 +58,7 @@ export class Engine {
       'SELECT table_name FROM information_schema.tables WHERE table_schema = $dataset ORDER BY 1',
       { dataset },
     );
-    return rows.map(([name]) => String(name));
+    return rows.map(([name]) => name as string);
   }
 
   /** Rows by the names of their columns; a column that a row does not name is NULL. */

@@ -49,7 +49,7 @@ async function answer(call: Call, request: Request, engine: Engine, faults: Faul
   if (fault?.kind === 'silent') return;
   if (fault?.kind === 'reset') return fail(call, grpc.status.UNAVAILABLE, 'connection reset');
   if (fault?.kind === 'refuse') {
-    return fail(call, fault.status as grpc.status, fault.message ?? 'injected');
+    return fail(call, fault.status, fault.message ?? 'injected');
   }
   const response = await append(request, dataset, table, engine);
   if (fault?.kind === 'lost') return fail(call, grpc.status.UNAVAILABLE, 'the answer is lost');
