@@ -81,7 +81,13 @@ export class BigQueryServer {
     await new Promise((done) => http.close(done));
   }
 
+  /** Ends for good, after the streams of clients that have said goodbye. */
   async close(): Promise<void> {
+    const { write } = this;
+    if (write !== null) {
+      const ended = new Promise<void>((done) => write.tryShutdown(() => done()));
+      await Promise.race([ended, new Promise((done) => setTimeout(done, 1000).unref())]);
+    }
     await this.vanish();
     await Promise.all([...this.rest.jobs.values()].map(({ settled }) => settled));
     this.engine.close();
