@@ -28,7 +28,9 @@ const GRPC_LAST = 16;
 const NETWORK =
   /ECONNREFUSED|ECONNRESET|ETIMEDOUT|ESOCKETTIMEDOUT|EPIPE|EAI_AGAIN|ENOTFOUND|EHOSTUNREACH|ENETUNREACH|socket hang up|network timeout|Premature close/;
 
-const failureOf = (error: unknown): ApiFailure => (error ?? {});
+const NO_PROJECT = /Not found: Project\b|has not been used in project|has not enabled BigQuery/i;
+
+const failureOf = (error: unknown): ApiFailure => error ?? {};
 
 function reasonsOf(error: unknown): string[] {
   return (failureOf(error).errors ?? []).map(({ reason }) => reason ?? '');
@@ -77,7 +79,7 @@ export function explained(error: unknown, place: BigQueryPlace): Error {
         'ASSAY_BIGQUERY_MAX_GIB',
     );
   }
-  if (isMissing(error) && /project/i.test(said)) {
+  if (NO_PROJECT.test(said)) {
     return new WarehouseUnavailable(
       `There is no Google Cloud project "${project}", or BigQuery is not enabled in it (${said}). Put the right ` +
         'one in ASSAY_WAREHOUSE, or run ' +

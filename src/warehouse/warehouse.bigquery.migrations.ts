@@ -53,40 +53,48 @@ export interface MigrationPlace {
  * @throws UnusableWarehouse when the dataset is another application's, or of a newer service
  */
 export async function migrate(where: MigrationPlace): Promise<void> {
-  const run = ({ statement, parameters }: Step) =>
-    where.jobs.run<{ name: string }>({
-      purpose: 'migration',
-      text: statement(where.sql).trim(),
-      kind: 'upkeep',
-      ...(parameters === undefined ? {} : { parameters }),
-    });
   const known = migrations(where.projection);
+  const done = await migrationsDone(where);
+  unlessNewer(done, known, where.place);
   const umzug = new Umzug({
     logger: undefined,
     migrations: known.map(({ name, steps }) => ({
       name,
       up: async () => {
-        for (const step of steps) await run(step);
+        for (const step of steps) await run(where, step);
       },
     })),
     storage: {
-      executed: async () => {
-        const done = await run({ statement: migrationsRun }).catch(async (error: unknown) => {
-          if (!isMissing(error)) throw error;
-          await createDataset(where);
-          await run({ statement: createMigrations });
-          return [];
-        });
-        return done.map(({ name }) => name);
-      },
+      executed: () => Promise.resolve(done),
       logMigration: async ({ name }) => {
-        await run({ statement: migrationDone, parameters: { name, now: Date.now() } });
+        await run(where, { statement: migrationDone, parameters: { name, now: Date.now() } });
       },
       unlogMigration: () => Promise.reject(new Error('migrations are not taken back')),
     },
   });
-  unlessNewer(await umzug.executed(), known, where.place);
   await umzug.up();
+}
+
+function run<Row>({ jobs, sql }: MigrationPlace, { statement, parameters }: Step): Promise<Row[]> {
+  return jobs.run<Row>({
+    purpose: 'migration',
+    text: statement(sql).trim(),
+    kind: 'upkeep',
+    ...(parameters === undefined ? {} : { parameters }),
+  });
+}
+
+/** Names of what was run; none in a dataset that has just been created. */
+async function migrationsDone(where: MigrationPlace): Promise<string[]> {
+  try {
+    const rows = await run<{ name: string }>(where, { statement: migrationsRun });
+    return rows.map(({ name }) => name);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await createDataset(where);
+    await run(where, { statement: createMigrations });
+    return [];
+  }
 }
 
 async function createDataset({ client, place, projection }: MigrationPlace): Promise<void> {
@@ -111,11 +119,11 @@ async function unlessForeign(client: BigQuery, place: BigQueryPlace, projection:
   );
 }
 
-function unlessNewer(done: { name: string }[], known: { name: string }[], place: BigQueryPlace): void {
-  const newer = done.filter(({ name }) => !known.some((migration) => migration.name === name));
+function unlessNewer(done: string[], known: { name: string }[], place: BigQueryPlace): void {
+  const newer = done.filter((name) => !known.some((migration) => migration.name === name));
   if (newer.length === 0) return;
   throw new UnusableWarehouse(
-    `The dataset ${place.project}.${place.dataset} was brought to ${newer.at(-1)?.name} by a newer service: ` +
+    `The dataset ${place.project}.${place.dataset} was brought to ${newer.at(-1)} by a newer service: ` +
       'upgrade this one, or name another dataset in ASSAY_WAREHOUSE',
   );
 }

@@ -91,6 +91,15 @@ export class RestApi {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
   }
 
+  forgetView(view: string): void {
+    this.views.delete(view);
+  }
+
+  forgetDataset(dataset: string): void {
+    this.datasets.delete(dataset);
+    for (const view of this.views.keys()) if (view.startsWith(`${dataset}.`)) this.views.delete(view);
+  }
+
   private async answer({ method, path, body }: Request): Promise<unknown> {
     const [, project, rest = ''] = /^(?:\/upload)?\/bigquery\/v2\/projects\/([^/]+)\/(.+)$/.exec(path) ?? [];
     if (project !== this.project) throw new ApiError(404, 'notFound', `Not found: Project ${project}`);

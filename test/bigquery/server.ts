@@ -112,6 +112,17 @@ export class BigQueryServer {
     this.rest.denied.clear();
   }
 
+  /** Says of a view that it has no text. */
+  forgetView(view: string): void {
+    this.rest.forgetView(view);
+  }
+
+  /** Somebody deletes a dataset. */
+  async forgetDataset(dataset: string): Promise<void> {
+    await this.engine.run(`DROP SCHEMA "${dataset}" CASCADE`);
+    this.rest.forgetDataset(dataset);
+  }
+
   teach(statement: StorageStatement): void {
     this.translations.teach(statement);
   }
