@@ -10,6 +10,7 @@ import { EventRows } from './warehouse.bigquery.events.js';
 import { bigqueryStorage, type StorageDialect } from './warehouse.bigquery.dialect.js';
 import { explained, isMissing } from './warehouse.bigquery.failure.js';
 import { type JobLimits, Jobs } from './warehouse.bigquery.jobs.js';
+import { limitsOf, ROWS } from './warehouse.bigquery.limits.js';
 import { keyOf, RecentKeys } from './warehouse.bigquery.keys.js';
 import { migrate } from './warehouse.bigquery.migrations.js';
 import { type BigQueryPlace, restClient } from './warehouse.bigquery.place.js';
@@ -32,10 +33,6 @@ import {
 import { hourOf } from './digest.js';
 
 const HOUR_MS = 3_600_000;
-const GIB = 2 ** 30;
-/** How much more than a question a rebuild may read, which reads everything. */
-const UPKEEP_TIMES = 20;
-
 export interface BigQueryWarehouseOptions {
   /** What one question may read, GiB; sealing and rebuilding twenty times as much. */
   maxGib: number;
@@ -352,23 +349,6 @@ export class BigQueryWarehouse implements Warehouse {
 const SEALED = { sealingTo: null, sealingFrom: null };
 /** A seal that failed is tried again after this long, milliseconds. */
 const SEAL_AGAIN_MS = 60_000;
-
-const ROWS: RowsOptions = { retry: { attempts: 5, firstMs: 200, limitMs: 5000 }, answerMs: 20_000 };
-
-function limitsOf(maxGib: number): JobLimits {
-  return {
-    question: {
-      retry: { attempts: 3, firstMs: 200, limitMs: 2000 },
-      timeMs: 30_000,
-      bytesBilled: maxGib * GIB,
-    },
-    upkeep: {
-      retry: { attempts: 5, firstMs: 500, limitMs: 10_000 },
-      timeMs: 600_000,
-      bytesBilled: maxGib * GIB * UPKEEP_TIMES,
-    },
-  };
-}
 
 const least = (a: number, b: number): number => Math.min(a, b);
 const greatest = (a: number, b: number): number => Math.max(a, b);
