@@ -24,3 +24,15 @@ export function limitsOf(maxGib: number): JobLimits {
     },
   };
 }
+
+export interface BigQueryWarehouseOptions {
+  /** What one question may read, GiB; sealing and rebuilding twenty times as much. */
+  maxGib: number;
+  /** Events behind the sealed rows from which they are sealed too, */
+  sealAfterEvents?: number;
+  /** or how long after the last seal, milliseconds. */
+  sealAfterMs?: number;
+  /** Tries, waits and limits of the requests. */
+  limits?: JobLimits;
+  rows?: RowsOptions;
+}

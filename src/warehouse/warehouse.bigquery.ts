@@ -9,13 +9,13 @@ import { Turn } from './turn.js';
 import { EventRows } from './warehouse.bigquery.events.js';
 import { bigqueryStorage, type StorageDialect } from './warehouse.bigquery.dialect.js';
 import { explained, isMissing } from './warehouse.bigquery.failure.js';
-import { type JobLimits, Jobs } from './warehouse.bigquery.jobs.js';
-import { limitsOf, ROWS } from './warehouse.bigquery.limits.js';
+import { Jobs } from './warehouse.bigquery.jobs.js';
+import { type BigQueryWarehouseOptions, limitsOf, ROWS } from './warehouse.bigquery.limits.js';
 import { keyOf, RecentKeys } from './warehouse.bigquery.keys.js';
 import { migrate } from './warehouse.bigquery.migrations.js';
 import { type BigQueryPlace, restClient } from './warehouse.bigquery.place.js';
 import { type Progress, progressOf, type ProgressRow, rowOf } from './warehouse.bigquery.progress.js';
-import { RowStream, type RowsOptions } from './warehouse.bigquery.rows.js';
+import { RowStream } from './warehouse.bigquery.rows.js';
 import { PROGRESS_COLUMNS, type StorageStatement } from './warehouse.bigquery.schema.js';
 import { type Generation, Seals, tailBehind } from './warehouse.bigquery.seals.js';
 import * as statements from './warehouse.bigquery.statements.js';
@@ -33,18 +33,6 @@ import {
 import { hourOf } from './digest.js';
 
 const HOUR_MS = 3_600_000;
-export interface BigQueryWarehouseOptions {
-  /** What one question may read, GiB; sealing and rebuilding twenty times as much. */
-  maxGib: number;
-  /** Events behind the sealed rows from which they are sealed too, */
-  sealAfterEvents?: number;
-  /** or how long after the last seal, milliseconds. */
-  sealAfterMs?: number;
-  /** Tries, waits and limits of the requests. */
-  limits?: JobLimits;
-  rows?: RowsOptions;
-}
-
 export class BigQueryWarehouse implements Warehouse {
   readonly location: string;
   readonly dialect: StorageDialect;

@@ -1,7 +1,7 @@
 /** BigQuery on a bad day: nothing is lost, nothing counts twice, and it is said what to do. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { StoredEvent } from '#assay/event/envelope.js';
-import type { BigQueryWarehouseOptions } from '#assay/warehouse/warehouse.bigquery.js';
+import type { BigQueryWarehouseOptions } from '#assay/warehouse/warehouse.bigquery.limits.js';
 import { type Warehouse, WarehouseUnavailable, UnusableWarehouse } from '#assay/warehouse/warehouse.js';
 import type { Fault, FaultPlace } from '../bigquery/faults.js';
 import { BigQueryServer } from '../bigquery/server.js';
