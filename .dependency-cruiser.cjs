@@ -50,15 +50,19 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(app\\.module|store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.duckdb)',
+        pathNot:
+          '^src/(app\\.module|store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery))',
       },
-      to: { path: '^src/(store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.duckdb)' },
+      to: {
+        path: '^src/(store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery))',
+      },
     },
     adapter('libsql', '^src/store/event-store\\.sqlite'),
     adapter('@google-cloud/firestore', '^src/store/event-store\\.firestore'),
     adapter('@grpc', '^src/store/event-store\\.firestore'),
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
     adapter('(@opentelemetry|prom-client)', '^src/observability/'),
+    adapter('(@google-cloud/bigquery|umzug)', '^src/warehouse/warehouse\\.bigquery'),
     adapter('undici', '^src/serving/backend\\.http'),
     {
       name: 'pure-files-import-no-nest-and-no-io',

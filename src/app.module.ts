@@ -85,11 +85,18 @@ export function openStore({ store }: Configuration): Promise<EventStore> {
 export async function openAdapters(configuration: Configuration): Promise<Adapters> {
   const store = await openStore(configuration);
   try {
-    return { store, warehouse: await DuckDbWarehouse.open(configuration.warehouse.path, PROJECTION) };
+    return { store, warehouse: await openWarehouse(configuration.warehouse) };
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+/** The clients of Google are loaded only where they are needed: they take a second. */
+async function openWarehouse(where: Configuration['warehouse']): Promise<Warehouse> {
+  if (where.kind === 'duckdb') return DuckDbWarehouse.open(where.path, PROJECTION);
+  const { BigQueryWarehouse } = await import('./warehouse/warehouse.bigquery.js');
+  return new BigQueryWarehouse(where, PROJECTION, where);
 }
 
 @Module({})

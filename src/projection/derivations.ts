@@ -43,8 +43,12 @@ const ANSWERS = quoted(ANSWER_TYPES);
 
 const PREDICTION_ID = `SUBSTR(stream, ${'prediction-'.length + 1})`;
 
-const within = ({ after, upTo }: EventRange) =>
-  `position > ${after}${upTo === undefined ? '' : ` AND position <= ${upTo}`}`;
+const within = ({ after, upTo, recordedFrom }: EventRange) =>
+  `position > ${after}${upTo === undefined ? '' : ` AND position <= ${upTo}`}` +
+  since('recorded_at', recordedFrom);
+
+const since = (column: string, from: string | undefined) =>
+  from === undefined ? '' : ` AND ${column} >= ${from}`;
 
 /**
  * Only the first answer of a stream counts. One at revision 0 cannot be a later one, so that only the few
@@ -54,7 +58,7 @@ const isFirstAnswer =
   (range: EventRange): Statement =>
   (sql) => `(revision = 0 OR CONCAT(stream, '|', CAST(revision AS STRING)) IN (
       SELECT CONCAT(a.stream, '|', CAST(MIN(a.revision) AS STRING)) FROM ${sql.table('events')} AS a
-      WHERE a.type IN (${ANSWERS}) AND a.stream IN (
+      WHERE a.type IN (${ANSWERS})${since('a.recorded_at', range.streamsFrom)} AND a.stream IN (
         SELECT stream FROM ${sql.table('events')}
         WHERE type IN (${ANSWERS}) AND revision > 0 AND ${within(range)})
       GROUP BY a.stream))`;
@@ -64,6 +68,7 @@ export const predictions: Derivation = {
   name: 'predictions',
   types: ANSWER_TYPES,
   dayColumn: 'predicted_at',
+  sortedBy: ['predictor', 'predicted_at', 'version', 'prediction_id'],
   select: (range) => (sql) => {
     const json = sql.json('payload', {
       version: 'text',
@@ -99,6 +104,7 @@ export const corrections: Derivation = {
   name: 'corrections',
   types: CORRECTION_TYPES,
   dayColumn: 'corrected_at',
+  sortedBy: ['corrected_at', 'prediction_id'],
   select: (range) => (sql) => {
     const json = sql.json('payload', {
       correctionId: 'text',
@@ -130,6 +136,7 @@ export const deployments: Derivation = {
   name: 'deployments',
   types: DEPLOYMENT_TYPES,
   dayColumn: 'effective_at',
+  sortedBy: ['predictor', 'effective_at'],
   select: (range) => (sql) => {
     const json = sql.json('payload', {
       version: 'text',

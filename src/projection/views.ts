@@ -46,7 +46,7 @@ SELECT predictor, version, day, predictions, labelled, coverage FROM ${sql.table
 
 const unreadableEvents: Statement = (sql) => `
 SELECT stream, revision, event_id, type, recorded_at, position FROM ${sql.table('events')} AS e
-WHERE type IN (${DERIVATIONS.flatMap(({ types }) => types.map((type) => `'${type}'`)).join(', ')})
+WHERE recorded_at >= ${sql.fromMillis('0')} AND type IN (${DERIVATIONS.flatMap(({ types }) => types.map((type) => `'${type}'`)).join(', ')})
   AND NOT (${sql.isReadable('payload')})`;
 
 export const VIEWS: readonly View[] = [

@@ -53,11 +53,16 @@ export function eventDigestSql(sql: Dialect): string {
 
 /** Statement: count and checksum per UTC hour of `recorded_at`. */
 export function eventBucketsStatement(sql: Dialect): string {
+  return eventBucketsOf(sql, sql.table('events'));
+}
+
+/** The same over something else with the columns of `events`. */
+export function eventBucketsOf(sql: Dialect, events: string): string {
   return `
 SELECT ${sql.toMillis('hour')} AS hour, COUNT(*) AS events, CAST(BIT_XOR(digest) AS STRING) AS checksum
 FROM (
   SELECT ${sql.truncate('hour', 'recorded_at')} AS hour, ${eventDigestSql(sql)} AS digest
-  FROM ${sql.table('events')}
+  FROM ${events}
 ) AS e
 GROUP BY 1
 ORDER BY 1`;

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { compareDays } from './digest.js';
 import { inspect, literal } from './warehouse.duckdb.inspect.js';
-import { Turn } from './warehouse.duckdb.turn.js';
+import { Turn } from './turn.js';
 import type {
   DerivedDay,
   DerivedDifference,

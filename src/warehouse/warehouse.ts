@@ -18,6 +18,10 @@ export type Parameters = Record<string, string | number | boolean>;
 export interface EventRange {
   readonly after: string;
   readonly upTo?: string;
+  /** Timestamps, where the engine reads by time: all events of the range were recorded at the first or later, */
+  readonly recordedFrom?: string;
+  /** and what else happened in their streams is looked for from the second on. */
+  readonly streamsFrom?: string;
 }
 
 /**
@@ -31,6 +35,8 @@ export interface Derivation {
   readonly types: readonly string[];
   /** Timestamp column by whose UTC day two generations are compared. */
   readonly dayColumn: string;
+  /** Columns by which questions look for rows, up to four, where the engine keeps them sorted. */
+  readonly sortedBy: readonly string[];
   readonly select: (range: EventRange) => Statement;
 }
 

@@ -4,12 +4,16 @@
  */
 import { expect, test } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
 import { bucketsStatement } from '#assay/verdict/cells.js';
 import { eventBucketsStatement } from '#assay/warehouse/digest.js';
 import { bigquery, duckdb } from '#assay/warehouse/sql.js';
+import { bigqueryStorage } from '#assay/warehouse/warehouse.bigquery.dialect.js';
+import { adapterStatements } from '#assay/warehouse/warehouse.bigquery.statements.js';
 import type { Statement } from '#assay/warehouse/warehouse.js';
 
 const FOLDER = new URL('../snapshots/', import.meta.url);
@@ -29,11 +33,26 @@ const STATEMENTS: Record<string, Statement> = {
   'canary-buckets': bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
 };
 
-const FILES = Object.entries(STATEMENTS).flatMap(([name, statement]) =>
-  [duckdb, bigquery('assay')].map(
-    (dialect) => [`${name}.${dialect.name}.sql`, statement(dialect).trim()] as const,
+/** What the BigQuery adapter sends besides. */
+const ADAPTER = adapterStatements(PROJECTION, {
+  generation: 1,
+  next: 2,
+  sealedTo: 1000,
+  upTo: 2000,
+  tailFrom: '2026-03-01T09:00:00.000Z',
+  streamsFrom: '2026-01-30T09:00:00.000Z',
+});
+
+const FILES = [
+  ...Object.entries(STATEMENTS).flatMap(([name, statement]) =>
+    [duckdb, bigquery('assay')].map(
+      (dialect) => [`${name}.${dialect.name}.sql`, statement(dialect).trim()] as const,
+    ),
   ),
-);
+  ...ADAPTER.map(
+    ({ name, statement }) => [`bigquery/${name}.sql`, statement(bigqueryStorage('assay')).trim()] as const,
+  ),
+];
 
 test.each(FILES)('%s', (name, rendered) => {
   const file = new URL(name, FOLDER);
@@ -42,5 +61,8 @@ test.each(FILES)('%s', (name, rendered) => {
 });
 
 test('there is no snapshot without a statement', () => {
-  expect(readdirSync(FOLDER).sort()).toEqual(FILES.map(([name]) => name).sort());
+  const files = readdirSync(FOLDER, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(fileURLToPath(FOLDER), join(parentPath, name)));
+  expect(files.sort()).toEqual(FILES.map(([name]) => name).sort());
 });

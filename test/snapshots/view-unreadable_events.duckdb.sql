@@ -1,3 +1,3 @@
 SELECT stream, revision, event_id, type, recorded_at, position FROM events AS e
-WHERE type IN ('assay.prediction.recorded', 'assay.prediction.failed', 'assay.prediction.corrected', 'assay.prediction.correction_retracted', 'assay.predictor.deployed', 'assay.predictor.traffic_split', 'assay.predictor.canary_started', 'assay.predictor.canary_judged', 'assay.predictor.canary_paused', 'assay.predictor.canary_resumed', 'assay.predictor.promoted', 'assay.predictor.rolled_back')
+WHERE recorded_at >= make_timestamptz(CAST(0 AS BIGINT) * 1000) AND type IN ('assay.prediction.recorded', 'assay.prediction.failed', 'assay.prediction.corrected', 'assay.prediction.correction_retracted', 'assay.predictor.deployed', 'assay.predictor.traffic_split', 'assay.predictor.canary_started', 'assay.predictor.canary_judged', 'assay.predictor.canary_paused', 'assay.predictor.canary_resumed', 'assay.predictor.promoted', 'assay.predictor.rolled_back')
   AND NOT (json_valid(payload))

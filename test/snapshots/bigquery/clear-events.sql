@@ -1,0 +1,1 @@
+DELETE FROM `assay.events` WHERE recorded_at >= TIMESTAMP '1970-01-01T00:00:00.000Z'

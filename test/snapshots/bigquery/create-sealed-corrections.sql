@@ -1,0 +1,16 @@
+CREATE TABLE IF NOT EXISTS `assay.corrections_sealed_1`
+PARTITION BY TIMESTAMP_TRUNC(corrected_at, MONTH)
+CLUSTER BY corrected_at, prediction_id
+AS SELECT COALESCE(JSON_VALUE(j, '$.correctionId'), event_id) AS correction_id, SUBSTR(stream, 12) AS prediction_id,
+  
+  CASE WHEN j IS NULL THEN 'unreadable' WHEN type = 'assay.prediction.correction_retracted' THEN 'retracted'
+    ELSE 'corrected' END AS kind, SAFE_CAST(ROUND(SAFE_CAST(JSON_VALUE(j, '$.rank') AS FLOAT64)) AS INT64) AS rank,
+  JSON_VALUE(j, '$.label') AS label, COALESCE(SAFE_CAST(JSON_VALUE(j, '$.none') AS BOOL), FALSE) AS none,
+  JSON_VALUE(j, '$.actor') AS actor, JSON_VALUE(j, '$.comment') AS comment,
+  occurred_at AS corrected_at, recorded_at, event_id, revision, position
+FROM (
+  SELECT stream, type, occurred_at, recorded_at, event_id, revision, position, payload AS j
+  FROM `assay.events`
+  WHERE type IN ('assay.prediction.corrected', 'assay.prediction.correction_retracted') AND position > 0 AND position <= 0 AND recorded_at >= TIMESTAMP '1970-01-01T00:00:00.000Z'
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY stream, revision ORDER BY position) = 1
+) AS e

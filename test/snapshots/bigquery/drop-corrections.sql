@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS `assay.corrections_sealed_2`

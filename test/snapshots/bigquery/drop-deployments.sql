@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS `assay.deployments_sealed_2`

@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS `assay.predictions_sealed_2`

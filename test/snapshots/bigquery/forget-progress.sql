@@ -1,0 +1,1 @@
+DELETE FROM `assay.assay_projection` WHERE ordinal < @ordinal

@@ -1,0 +1,1 @@
+SELECT name FROM `assay.schema_migrations` ORDER BY name
