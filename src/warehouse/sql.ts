@@ -41,7 +41,7 @@ export interface Dialect {
   /** A number rounded to a whole one. */
   integer(json: string, ...path: string[]): string;
   boolean(json: string, ...path: string[]): string;
-  /** A part of the payload as JSON text. */
+  /** A part of the payload as JSON text; NULL when it is missing or null. */
   jsonText(json: string, ...path: string[]): string;
   /** The field `candidates` as ARRAY<STRUCT<rank INT64, label STRING, confidence FLOAT64>>, rank from 0. */
   candidates(json: string): string;
@@ -179,7 +179,8 @@ export function bigquery(dataset: string): Dialect {
     number: (json, ...path) => `SAFE_CAST(${jsonValue(json, path)} AS FLOAT64)`,
     integer: (json, ...path) => `SAFE_CAST(ROUND(SAFE_CAST(${jsonValue(json, path)} AS FLOAT64)) AS INT64)`,
     boolean: (json, ...path) => `SAFE_CAST(${jsonValue(json, path)} AS BOOL)`,
-    jsonText: (json, ...path) => `TO_JSON_STRING(JSON_QUERY(${json}, ${jsonPath(path)}))`,
+    // TO_JSON_STRING writes `null` for a field that is not there, too.
+    jsonText: (json, ...path) => `NULLIF(TO_JSON_STRING(JSON_QUERY(${json}, ${jsonPath(path)})), 'null')`,
     candidates: (json) =>
       `ARRAY(SELECT AS STRUCT o AS rank, JSON_VALUE(c, '$.label') AS label, ` +
       `SAFE_CAST(JSON_VALUE(c, '$.confidence') AS FLOAT64) AS confidence ` +
