@@ -48,7 +48,8 @@ const unreadableEvents: Statement = (sql) =>
   `
 SELECT stream, revision, event_id, type, recorded_at, position FROM ${sql.table('events')} AS e
 WHERE recorded_at >= ${sql.fromMillis('0')} AND type IN (${DERIVATIONS.flatMap(({ types }) => types.map((type) => `'${type}'`)).join(', ')})
-  AND NOT (${sql.isReadable('payload')})`;
+  AND NOT (${sql.isReadable('payload')})
+${sql.eachOnce('stream, revision', 'position')}`.trimEnd();
 
 export const VIEWS: readonly View[] = [
   { name: 'labels', select: labelsStatement() },
