@@ -48,8 +48,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot:
-          '^src/(app\\.module|store/event-store\\.sqlite|warehouse/warehouse\\.(duckdb|bigquery))',
+        pathNot: '^src/(app\\.module|store/event-store\\.sqlite|warehouse/warehouse\\.(duckdb|bigquery))',
       },
       to: { path: '^src/(store/event-store\\.sqlite|warehouse/warehouse\\.(duckdb|bigquery))' },
     },

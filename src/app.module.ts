@@ -59,11 +59,18 @@ export interface Adapters {
 export async function openAdapters(configuration: Configuration): Promise<Adapters> {
   const store = await SqliteEventStore.open(configuration.store.path);
   try {
-    return { store, warehouse: await DuckDbWarehouse.open(configuration.warehouse.path, PROJECTION) };
+    return { store, warehouse: await openWarehouse(configuration.warehouse) };
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+/** The clients of Google are loaded only where they are needed: they take a second. */
+async function openWarehouse(where: Configuration['warehouse']): Promise<Warehouse> {
+  if (where.kind === 'duckdb') return DuckDbWarehouse.open(where.path, PROJECTION);
+  const { BigQueryWarehouse } = await import('./warehouse/warehouse.bigquery.js');
+  return new BigQueryWarehouse(where, PROJECTION, where);
 }
 
 @Module({})

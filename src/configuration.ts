@@ -12,7 +12,7 @@ export interface Configuration {
   readonly port: number;
   readonly host: string;
   readonly store: { readonly kind: 'sqlite'; readonly path: string };
-  readonly warehouse: { readonly kind: 'duckdb'; readonly path: string };
+  readonly warehouse: { readonly kind: 'duckdb'; readonly path: string } | BigQueryConfiguration;
   /** Key of the subjects' HMAC; null: one is made and kept beside the events. */
   readonly subjectSecret: string | null;
   /** Whether a prediction is refused or served unrecorded while the store cannot write. */
@@ -20,6 +20,17 @@ export interface Configuration {
   /** Terms of every canary that does not bring its own. */
   readonly policy: Policy;
   readonly logLevel: LogLevel;
+}
+
+/** A dataset of BigQuery, how it is reached, and what a question may read. */
+export interface BigQueryConfiguration {
+  readonly kind: 'bigquery';
+  readonly project: string;
+  readonly dataset: string;
+  readonly location: string;
+  readonly endpoint: string | null;
+  readonly storageEndpoint: string | null;
+  readonly maxGib: number;
 }
 
 interface Variable {
@@ -40,7 +51,27 @@ export const VARIABLES: readonly Variable[] = [
   {
     name: 'ASSAY_WAREHOUSE',
     fallback: 'duckdb:./data/warehouse.duckdb',
-    meaning: 'where they are projected to',
+    meaning: 'where they are projected to; also bigquery:PROJECT.DATASET',
+  },
+  {
+    name: 'ASSAY_BIGQUERY_LOCATION',
+    fallback: 'EU',
+    meaning: 'where the dataset is, or is created: EU, US, europe-west3, ...',
+  },
+  {
+    name: 'ASSAY_BIGQUERY_MAX_GIB',
+    fallback: '100',
+    meaning: 'GiB that one question may read; a rebuild twenty times as much',
+  },
+  {
+    name: 'ASSAY_BIGQUERY_ENDPOINT',
+    fallback: '',
+    meaning: 'URL of the BigQuery API, for private endpoints and tests; with http:// no account is used',
+  },
+  {
+    name: 'ASSAY_BIGQUERY_STORAGE_ENDPOINT',
+    fallback: '',
+    meaning: 'the same for the Storage Write API',
   },
   {
     name: 'ASSAY_SUBJECT_SECRET',
@@ -83,7 +114,7 @@ export function readConfiguration(
     port: portOf(text('PORT'), errors),
     host: hostOf(text('HOST'), errors),
     store: { kind: 'sqlite', path: pathOf('ASSAY_STORE', 'sqlite', text('ASSAY_STORE'), errors) },
-    warehouse: { kind: 'duckdb', path: pathOf('ASSAY_WAREHOUSE', 'duckdb', text('ASSAY_WAREHOUSE'), errors) },
+    warehouse: warehouseOf(text, errors),
     subjectSecret: secretOf(text('ASSAY_SUBJECT_SECRET'), errors),
     unrecorded: oneOf('ASSAY_UNRECORDED', text('ASSAY_UNRECORDED'), ['refuse', 'serve'], errors),
     policy: policyOf(text('ASSAY_POLICY'), policyErrors, errors),
@@ -120,6 +151,43 @@ function pathOf(name: string, kind: string, text: string, errors: string[]): str
   const path = text.startsWith(`${kind}:`) ? text.slice(kind.length + 1) : '';
   if (path === '') errors.push(`${name} is "${text}": give ${kind}:PATH, such as ${fallbackOf(name)}`);
   return path;
+}
+
+function warehouseOf(text: (name: string) => string, errors: string[]): Configuration['warehouse'] {
+  const given = text('ASSAY_WAREHOUSE');
+  if (!given.startsWith('bigquery:')) {
+    return { kind: 'duckdb', path: pathOf('ASSAY_WAREHOUSE', 'duckdb', given, errors) };
+  }
+  const [, project = '', dataset = ''] = /^bigquery:([a-z0-9:.-]+)\.([A-Za-z0-9_]+)$/.exec(given) ?? [];
+  if (dataset === '') {
+    errors.push(
+      `ASSAY_WAREHOUSE is "${given}": give bigquery:PROJECT.DATASET, such as bigquery:my-project.assay`,
+    );
+  }
+  const maxGib = Number(text('ASSAY_BIGQUERY_MAX_GIB'));
+  if (!(Number.isInteger(maxGib) && maxGib > 0)) {
+    errors.push(
+      `ASSAY_BIGQUERY_MAX_GIB is "${text('ASSAY_BIGQUERY_MAX_GIB')}": give a whole number from 1, such as 100`,
+    );
+  }
+  return {
+    kind: 'bigquery',
+    project,
+    dataset,
+    location: text('ASSAY_BIGQUERY_LOCATION'),
+    endpoint: urlOf('ASSAY_BIGQUERY_ENDPOINT', text, errors),
+    storageEndpoint: urlOf('ASSAY_BIGQUERY_STORAGE_ENDPOINT', text, errors),
+    maxGib,
+  };
+}
+
+function urlOf(name: string, text: (name: string) => string, errors: string[]): string | null {
+  const given = text(name);
+  if (given === '') return null;
+  if (!/^https?:\/\/[^/]+$/.test(given)) {
+    errors.push(`${name} is "${given}": give a URL without a path, such as http://127.0.0.1:9050`);
+  }
+  return given;
 }
 
 function fallbackOf(name: string): string {

@@ -1,0 +1,95 @@
+/**
+ * Every statement that the service can send to BigQuery, with slots in the place of what is written into its
+ * text. The local server answers nothing else: what is missing here fails the suite.
+ */
+import { DEFAULT_POLICY } from '#assay/event/policy.js';
+import { PROJECTION } from '#assay/projection/views.js';
+import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
+import { bucketsStatement } from '#assay/verdict/cells.js';
+import { adapterStatements, type ListedStatement } from '#assay/warehouse/warehouse.bigquery.statements.js';
+
+const RANGE = { predictor: 'STRING', from: 'INT64', to: 'INT64' } as const;
+const BUCKETS = {
+  predictor: 'STRING',
+  baseline: 'STRING',
+  canary: 'STRING',
+  since: 'INT64',
+  labelsSince: 'INT64',
+} as const;
+
+/** A slot of adapter statements; letters only, so that it may be a part of a table's name. */
+const slot = (name: string): string => `SLOT${name}END`;
+
+/** As many age bins as a policy may have. */
+const BINS = Array.from({ length: 15 }, (_, index) => index + 1);
+
+/** Numbers that stand for those of a policy. Their thousandfold appears where seconds become milliseconds. */
+const NUMBER_SLOT = 970_000;
+export const SLOTS = /SLOT([a-z]+)END|\b(97\d{4})(?:000)?\b/gi;
+
+function buckets(bins: number, latencyLimitMs: number | undefined): ListedStatement {
+  const policy = {
+    rightWithin: NUMBER_SLOT + 1,
+    bucketSeconds: NUMBER_SLOT + 2,
+    ageEdgesSeconds: Array.from({ length: bins + 1 }, (_, index) => NUMBER_SLOT + 10 + index),
+    ...(latencyLimitMs === undefined ? {} : { latencyLimitMs }),
+  };
+  const name = `canary-buckets-${bins}${latencyLimitMs === undefined ? '' : '-latency'}`;
+  return { name, statement: bucketsStatement(policy), parameters: BUCKETS };
+}
+
+const questions: ListedStatement[] = [
+  ...(['hour', 'day'] as const).flatMap((interval) => [
+    { name: `quality-series-${interval}`, statement: seriesStatement(interval, false), parameters: RANGE },
+    {
+      name: `quality-series-${interval}-version`,
+      statement: seriesStatement(interval, true),
+      parameters: { ...RANGE, version: 'STRING' as const },
+    },
+  ]),
+  { name: 'quality-totals', statement: totalsStatement(false), parameters: RANGE },
+  {
+    name: 'quality-totals-version',
+    statement: totalsStatement(true),
+    parameters: { ...RANGE, version: 'STRING' },
+  },
+];
+
+/** With slots: to recognise a statement by. */
+export function templates(): ListedStatement[] {
+  const literals = {
+    generation: slot('generation'),
+    next: slot('next'),
+    sealedTo: slot('sealedTo'),
+    upTo: slot('upTo'),
+    tailFrom: slot('tailFrom'),
+    streamsFrom: slot('streamsFrom'),
+  };
+  return [
+    ...adapterStatements(PROJECTION, literals),
+    ...questions,
+    ...BINS.flatMap((bins) => [buckets(bins, undefined), buckets(bins, NUMBER_SLOT + 3)]),
+  ];
+}
+
+/** With values, as they are sent: to be analysed and evaluated. */
+export function everyStatement(): ListedStatement[] {
+  const literals = {
+    generation: 1,
+    next: 2,
+    sealedTo: 1000,
+    upTo: 2000,
+    tailFrom: '2026-03-01T09:00:00.000Z',
+    streamsFrom: '2026-01-30T09:00:00.000Z',
+  };
+  return [
+    ...adapterStatements(PROJECTION, literals),
+    ...questions,
+    { name: 'canary-buckets', statement: bucketsStatement(DEFAULT_POLICY), parameters: BUCKETS },
+    {
+      name: 'canary-buckets-latency',
+      statement: bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
+      parameters: BUCKETS,
+    },
+  ];
+}
