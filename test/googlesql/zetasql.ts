@@ -145,9 +145,11 @@ export class ZetaSql {
     };
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.client.close();
+    const ended = once(this.server, 'exit');
     this.server.kill('SIGKILL');
+    await ended;
   }
 
   /**

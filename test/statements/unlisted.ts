@@ -1,20 +1,22 @@
 /**
  * Statements that exist in src/ and are not in the list of those that are proven. Found by reading the source:
- * what is exported as a statement must be within reach of the list, and what is asked of a warehouse must be
- * such an export.
+ * what is exported as a statement, and whatever has SQL in it, must be within reach of the list.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize, sep } from 'node:path';
 import ts from 'typescript';
 
 const SOURCE = 'src';
-/** The other engine's own files, and the port. */
-const ELSEWHERE = /^src\/warehouse\/warehouse(\.duckdb.*)?\.ts$/;
+/** What is not for BigQuery: the other engine's own files and the event store; and the port. */
+const ELSEWHERE = /^src\/(store\/|warehouse\/warehouse(\.duckdb.*)?\.ts$)/;
 /** Exported for the other engine alone. */
 const NOT_SENT = new Set(['src/warehouse/digest.ts eventBucketsStatement']);
 
 const STATEMENT = /\b(Statement|StorageStatement)\b/;
 const DIALECT = /\b(Dialect|StorageDialect)\b/;
+/** How SQL begins. */
+const SQL =
+  /\b(SELECT\s|INSERT INTO|DELETE FROM|CREATE (OR REPLACE )?(TABLE|VIEW)|DROP (TABLE|VIEW)|ALTER TABLE|MERGE\s|UPDATE\s)/;
 
 /** `file name`: one declaration at the top of a file. */
 type Key = string;
@@ -30,28 +32,18 @@ interface Module {
   imported: Map<string, Key>;
 }
 
-/** Exported statements that the file with the list does not reach, as `file name`. */
+/** Exported statements, and declarations with SQL in them, that the file with the list does not reach. */
 export function unlistedStatements(list: string): Key[] {
   const modules = readModules(list);
   const reached = reachableFrom(list, modules);
   return [...modules]
     .filter(([path]) => path.startsWith(`${SOURCE}/`) && !ELSEWHERE.test(path))
     .flatMap(([path, { declared }]) =>
-      [...declared].filter(([, { isStatement }]) => isStatement).map(([name]) => `${path} ${name}`),
+      [...declared]
+        .filter(([, { isStatement, node }]) => isStatement || hasSql(node))
+        .map(([name]) => `${path} ${name}`),
     )
     .filter((key) => !reached.has(key) && !NOT_SENT.has(key));
-}
-
-/** Places where a warehouse is asked something that is not an exported statement. */
-export function unnamedQuestions(list: string): string[] {
-  const modules = readModules(list);
-  return [...modules]
-    .filter(([path]) => path.startsWith(`${SOURCE}/`) && !ELSEWHERE.test(path))
-    .flatMap(([path, module]) =>
-      questionsIn(parse(path))
-        .filter((asked) => !isNamed(asked, path, module, modules))
-        .map((asked) => `${path}: ${asked.getText().split('\n', 1)[0]}`),
-    );
 }
 
 function readModules(list: string): Map<string, Module> {
@@ -148,30 +140,10 @@ function namesIn(node: ts.Node): Set<string> {
   return names;
 }
 
-/** First arguments of all calls `warehouse.query(..)`. */
-function questionsIn(source: ts.SourceFile): ts.Expression[] {
-  const asked: ts.Expression[] = [];
-  const visit = (node: ts.Node): void => {
-    if (
-      ts.isCallExpression(node) &&
-      ts.isPropertyAccessExpression(node.expression) &&
-      node.expression.name.text === 'query' &&
-      /warehouse$/i.test(node.expression.expression.getText()) &&
-      node.arguments[0] !== undefined
-    ) {
-      asked.push(node.arguments[0]);
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
-  return asked;
-}
-
-/** Whether it is an exported statement, or a call of a function that gives one. */
-function isNamed(asked: ts.Expression, path: string, module: Module, modules: Map<string, Module>): boolean {
-  const named = ts.isCallExpression(asked) ? asked.expression : asked;
-  if (!ts.isIdentifier(named)) return false;
-  const key = module.imported.get(named.text) ?? `${path} ${named.text}`;
-  const [file, name] = key.split(' ') as [string, string];
-  return modules.get(file)?.declared.get(name)?.isStatement === true;
+/** Whether SQL is written in a text of it, and not only in its comments. */
+function hasSql(node: ts.Node): boolean {
+  if (ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)) {
+    return SQL.test(node.text);
+  }
+  return ts.forEachChild(node, (child) => hasSql(child) || undefined) ?? false;
 }
