@@ -121,6 +121,7 @@ export class ZetaSql {
     }
     const port = await freePort();
     const server = spawn(path, ['localhost', String(port)], { stdio: 'ignore' });
+    process.once('exit', () => server.kill('SIGKILL'));
     const failed = once(server, 'error').then(([error]) => Promise.reject(error as Error));
     const zetasql = new ZetaSql(server, clientOf(port));
     await Promise.race([zetasql.begin(), failed]);

@@ -17,7 +17,7 @@ export const retyped: Change = ({ name, type }) => ({
 });
 
 /**
- * The first statement that is refused, breaks a rule, or answers with other columns when a column of a table is
+ * The first statement that is refused, breaks a rule, or has other columns itself when a column of a table is
  * another one; null when nobody notices. Only statements are looked at that read the table, or what is made of it.
  */
 export async function firstToNotice(
@@ -41,8 +41,7 @@ export async function firstToNotice(
         throw error;
       }
       if (breaches({ ...statement, node: seen }, filtered).length > 0) return name;
-      if (!isDefinition(node) && String(columnsOfStatement(seen)) !== String(columnsOfStatement(node)))
-        return name;
+      if (String(columnsOfStatement(seen)) !== String(columnsOfStatement(node))) return name;
     }
     if (!isDefinition(seen)) continue;
     if (isAffected) affected.add(definedName(seen));
