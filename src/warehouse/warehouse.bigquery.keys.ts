@@ -37,3 +37,13 @@ export class RecentKeys {
 export function keyOf({ stream, revision }: EventKey): string {
   return `${revision} ${stream}`;
 }
+
+/** When the first of the events was recorded, milliseconds; Infinity of none. */
+export function earliest(events: readonly StoredEvent[]): number {
+  return events.reduce((time, { recordedAt }) => Math.min(time, recordedAt), Infinity);
+}
+
+/** When the last of them was recorded, milliseconds; -Infinity of none. */
+export function latest(events: readonly StoredEvent[]): number {
+  return events.reduce((time, { recordedAt }) => Math.max(time, recordedAt), -Infinity);
+}

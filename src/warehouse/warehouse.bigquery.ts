@@ -9,12 +9,13 @@ import { Turn } from './turn.js';
 import { EventRows } from './warehouse.bigquery.events.js';
 import { bigqueryStorage, type StorageDialect } from './warehouse.bigquery.dialect.js';
 import { explained, isMissing } from './warehouse.bigquery.failure.js';
-import { type JobLimits, Jobs } from './warehouse.bigquery.jobs.js';
-import { keyOf, RecentKeys } from './warehouse.bigquery.keys.js';
+import { Jobs } from './warehouse.bigquery.jobs.js';
+import { type BigQueryWarehouseOptions, limitsOf, ROWS } from './warehouse.bigquery.limits.js';
+import { earliest, keyOf, latest, RecentKeys } from './warehouse.bigquery.keys.js';
 import { migrate } from './warehouse.bigquery.migrations.js';
 import { type BigQueryPlace, restClient } from './warehouse.bigquery.place.js';
 import { type Progress, progressOf, type ProgressRow, rowOf } from './warehouse.bigquery.progress.js';
-import { RowStream, type RowsOptions } from './warehouse.bigquery.rows.js';
+import { RowStream } from './warehouse.bigquery.rows.js';
 import { PROGRESS_COLUMNS, type StorageStatement } from './warehouse.bigquery.schema.js';
 import { type Generation, Seals, tailBehind } from './warehouse.bigquery.seals.js';
 import * as statements from './warehouse.bigquery.statements.js';
@@ -32,22 +33,6 @@ import {
 import { hourOf } from './digest.js';
 
 const HOUR_MS = 3_600_000;
-const GIB = 2 ** 30;
-/** How much more than a question a rebuild may read, which reads everything. */
-const UPKEEP_TIMES = 20;
-
-export interface BigQueryWarehouseOptions {
-  /** What one question may read, GiB; sealing and rebuilding twenty times as much. */
-  maxGib: number;
-  /** Events behind the sealed rows from which they are sealed too, */
-  sealAfterEvents?: number;
-  /** or how long after the last seal, milliseconds. */
-  sealAfterMs?: number;
-  /** Tries, waits and limits of the requests. */
-  limits?: JobLimits;
-  rows?: RowsOptions;
-}
-
 export class BigQueryWarehouse implements Warehouse {
   readonly location: string;
   readonly dialect: StorageDialect;
@@ -104,7 +89,7 @@ export class BigQueryWarehouse implements Warehouse {
           checkpoint: checkpoint ?? from.checkpoint,
           position: from.position + fresh.length,
           events: from.events + fresh.length,
-          recordedAt: fresh.reduce<number | null>(later, from.recordedAt),
+          recordedAt: fresh.length === 0 ? from.recordedAt : Math.max(from.recordedAt ?? 0, latest(fresh)),
         });
         this.recent.add(fresh);
       }
@@ -227,8 +212,7 @@ export class BigQueryWarehouse implements Warehouse {
   private async unknown(events: readonly StoredEvent[], { position }: Progress): Promise<StoredEvent[]> {
     const seen = new Set<string>();
     if (events.length > 0 && !this.recent.covers(events)) {
-      const times = events.map(({ recordedAt }) => recordedAt);
-      const bounds = { from: times.reduce(least), to: times.reduce(greatest), position };
+      const bounds = { from: earliest(events), to: latest(events), position };
       const there = await this.run<{ stream: string; revision: number }>(
         'redelivery',
         statements.keysBetween,
@@ -246,9 +230,9 @@ export class BigQueryWarehouse implements Warehouse {
 
   /** Lets the views look as far back as the oldest of these events. */
   private async reachingBackTo(events: readonly StoredEvent[], progress: Progress): Promise<Progress> {
-    const from = hourOf(events.reduce((time, { recordedAt }) => least(time, recordedAt), Infinity));
-    if (this.generation !== null) this.generation.tailFrom = least(this.generation.tailFrom, from);
-    const sealingFrom = progress.sealingFrom === null ? null : least(progress.sealingFrom, from);
+    const from = hourOf(earliest(events));
+    if (this.generation !== null) this.generation.tailFrom = Math.min(this.generation.tailFrom, from);
+    const sealingFrom = progress.sealingFrom === null ? null : Math.min(progress.sealingFrom, from);
     if (from >= progress.tailFrom) return { ...progress, sealingFrom };
     const reaching = { ...progress, sealingFrom, tailFrom: from };
     await this.seals.show(reaching);
@@ -352,25 +336,3 @@ export class BigQueryWarehouse implements Warehouse {
 const SEALED = { sealingTo: null, sealingFrom: null };
 /** A seal that failed is tried again after this long, milliseconds. */
 const SEAL_AGAIN_MS = 60_000;
-
-const ROWS: RowsOptions = { retry: { attempts: 5, firstMs: 200, limitMs: 5000 }, answerMs: 20_000 };
-
-function limitsOf(maxGib: number): JobLimits {
-  return {
-    question: {
-      retry: { attempts: 3, firstMs: 200, limitMs: 2000 },
-      timeMs: 30_000,
-      bytesBilled: maxGib * GIB,
-    },
-    upkeep: {
-      retry: { attempts: 5, firstMs: 500, limitMs: 10_000 },
-      timeMs: 600_000,
-      bytesBilled: maxGib * GIB * UPKEEP_TIMES,
-    },
-  };
-}
-
-const least = (a: number, b: number): number => Math.min(a, b);
-const greatest = (a: number, b: number): number => Math.max(a, b);
-const later = (time: number | null, { recordedAt }: StoredEvent): number =>
-  time === null ? recordedAt : Math.max(time, recordedAt);

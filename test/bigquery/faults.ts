@@ -21,15 +21,16 @@ export type Fault =
   | { kind: 'silent' };
 
 export class Faults {
-  private readonly waiting: { place: FaultPlace; fault: Fault; left: number }[] = [];
+  private readonly waiting: { place: FaultPlace; fault: Fault; left: number; after: number }[] = [];
 
-  add(place: FaultPlace, fault: Fault, times = 1): void {
-    this.waiting.push({ place, fault, left: times });
+  /** @param after how many calls go well before it */
+  add(place: FaultPlace, fault: Fault, times = 1, after = 0): void {
+    this.waiting.push({ place, fault, left: times, after });
   }
 
   take(place: FaultPlace): Fault | null {
     const found = this.waiting.find((one) => one.place === place && one.left > 0);
-    if (found === undefined) return null;
+    if (found === undefined || found.after-- > 0) return null;
     found.left--;
     return found.fault;
   }

@@ -1,4 +1,4 @@
-/** The local server as a process of its own: prints the environment of a service that uses it, as JSON. */
+/** The local server as a process of its own (`npm run bigquery:local`): prints the environment of a service, as JSON. */
 import { BigQueryServer } from './server.js';
 
 const server = await BigQueryServer.start();

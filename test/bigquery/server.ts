@@ -93,8 +93,9 @@ export class BigQueryServer {
     this.engine.close();
   }
 
-  fail(place: FaultPlace, fault: Fault, times = 1): void {
-    this.faults.add(place, fault, times);
+  /** @param after how many calls go well before it */
+  fail(place: FaultPlace, fault: Fault, times = 1, after = 0): void {
+    this.faults.add(place, fault, times, after);
   }
 
   /** Faults that nobody met; forgets them. */

@@ -1,7 +1,7 @@
 /** BigQuery on a bad day: nothing is lost, nothing counts twice, and it is said what to do. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { StoredEvent } from '#assay/event/envelope.js';
-import type { BigQueryWarehouseOptions } from '#assay/warehouse/warehouse.bigquery.js';
+import type { BigQueryWarehouseOptions } from '#assay/warehouse/warehouse.bigquery.limits.js';
 import { type Warehouse, WarehouseUnavailable, UnusableWarehouse } from '#assay/warehouse/warehouse.js';
 import type { Fault, FaultPlace } from '../bigquery/faults.js';
 import { BigQueryServer } from '../bigquery/server.js';
@@ -157,21 +157,24 @@ describe('what passes by itself', () => {
 describe('a seal', () => {
   const seals = () => server.jobs().filter(({ id }) => id.startsWith('assay_seal_predictions'));
 
-  test('that breaks off is ended by the next process, by the same jobs', async () => {
+  // Of the rows of progress that an append with a seal writes: behind the events, before the seal, behind it.
+  test.each([
+    ['before it has begun', 1],
+    ['when the rows are sealed', 2],
+  ])('that breaks off %s is ended by the next process, and seals nothing twice', async (_, after) => {
     await append(LOG.slice(0, 5));
-    await openedAgain({ sealAfterEvents: 5 });
+    await openedAgain({ sealAfterEvents: 6 });
     await warehouse.head();
-    // The rows are sealed, and nobody hears of it: every step behind them fails.
-    server.fail('append assay_projection', { kind: 'lost' }, 1);
-    server.fail('queries.get', refuse(503), 30);
+    server.fail('append assay_projection', refuse(14), 5, after);
     await expect(append(LOG.slice(5, 6))).rejects.toThrow(WarehouseUnavailable);
-    server.unmet();
+    expect(server.unmet()).toBe(0);
+    expect(await lying('predictions_sealed_1')).toBe(after === 2 ? 3 : 0);
     expect(await rowsOf('predictions')).toBe(3);
-    await openedAgain({ sealAfterEvents: 5 });
+    await openedAgain({ sealAfterEvents: 6 });
     await append(LOG.slice(6));
     await holdsLogOnce();
     expect(await lying('predictions_sealed_1')).toBe(3);
-    expect(new Set(seals().map(({ id }) => id)).size).toBe(seals().length);
+    expect(seals()).toHaveLength(1);
   });
 
   test('that failed as a job is done by another, and does not stop the events', async () => {

@@ -1,6 +1,7 @@
 /** A BigQuery warehouse over the local server, whose questions the server is taught. */
 import { PROJECTION } from '#assay/projection/views.js';
-import { BigQueryWarehouse, type BigQueryWarehouseOptions } from '#assay/warehouse/warehouse.bigquery.js';
+import { BigQueryWarehouse } from '#assay/warehouse/warehouse.bigquery.js';
+import type { BigQueryWarehouseOptions } from '#assay/warehouse/warehouse.bigquery.limits.js';
 import type { Parameters, Statement } from '#assay/warehouse/warehouse.js';
 import type { BigQueryServer } from '../bigquery/server.js';
 
