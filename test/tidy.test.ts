@@ -23,6 +23,7 @@ function filesUnder(folder: string, ending = '.ts'): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
     .map(({ parentPath, name }) => `${parentPath}/${name}`.split(sep).join('/'))
+    .filter((path) => !path.includes('/node_modules/'))
     .sort();
 }
 

@@ -32,10 +32,10 @@ SELECT predictor, version, ${unit}, predictions, labelled, correct, ranked, miss
   ${sql.safeDivide('correct', 'labelled')} AS accuracy, ${sql.safeDivide('labelled', 'predictions')} AS coverage
 FROM (
   SELECT predictor, version, ${sql.truncate(unit, 'predicted_at')} AS ${unit}, COUNT(*) AS predictions,
-    COUNTIF(outcome IS NOT NULL) AS labelled, COUNTIF(outcome = 'right') AS correct,
-    COUNTIF(outcome = 'ranked') AS ranked, COUNTIF(outcome = 'missed') AS missed,
-    COUNTIF(truth_rank < 3) AS top3, COUNTIF(truth_rank < 5) AS top5,
-    COUNTIF(status = 'failed') AS errors
+    ${sql.countIf('outcome IS NOT NULL')} AS labelled, ${sql.countIf("outcome = 'right'")} AS correct,
+    ${sql.countIf("outcome = 'ranked'")} AS ranked, ${sql.countIf("outcome = 'missed'")} AS missed,
+    ${sql.countIf('truth_rank < 3')} AS top3, ${sql.countIf('truth_rank < 5')} AS top5,
+    ${sql.countIf("status = 'failed'")} AS errors
   FROM ${sql.table('prediction_outcomes')}
   GROUP BY 1, 2, 3
 ) AS a`;
@@ -44,10 +44,12 @@ FROM (
 const coverage: Statement = (sql) => `
 SELECT predictor, version, day, predictions, labelled, coverage FROM ${sql.table('accuracy_daily')} AS a`;
 
-const unreadableEvents: Statement = (sql) => `
+const unreadableEvents: Statement = (sql) =>
+  `
 SELECT stream, revision, event_id, type, recorded_at, position FROM ${sql.table('events')} AS e
 WHERE recorded_at >= ${sql.fromMillis('0')} AND type IN (${DERIVATIONS.flatMap(({ types }) => types.map((type) => `'${type}'`)).join(', ')})
-  AND NOT (${sql.isReadable('payload')})`;
+  AND NOT (${sql.isReadable('payload')})
+${sql.eachOnce('stream, revision', 'position')}`.trimEnd();
 
 export const VIEWS: readonly View[] = [
   { name: 'labels', select: labelsStatement() },

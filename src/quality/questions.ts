@@ -66,9 +66,9 @@ ORDER BY 1`;
 }
 
 const counts: Statement = (sql) => `
-  COUNT(*) AS predictions, COUNTIF(outcome IS NOT NULL) AS labelled, COUNTIF(outcome = 'right') AS correct,
-  COUNTIF(truth_rank < 3) AS top3, COUNTIF(truth_rank < 5) AS top5,
-  SUM(COALESCE(1 / (truth_rank + 1), 0)) AS reciprocalRanks, COUNTIF(status = 'failed') AS errors,
+  COUNT(*) AS predictions, ${sql.countIf('outcome IS NOT NULL')} AS labelled, ${sql.countIf("outcome = 'right'")} AS correct,
+  ${sql.countIf('truth_rank < 3')} AS top3, ${sql.countIf('truth_rank < 5')} AS top5,
+  SUM(COALESCE(1 / (truth_rank + 1), 0)) AS reciprocalRanks, ${sql.countIf("status = 'failed'")} AS errors,
   ${sql.quantile('latency_ms', 0.5)} AS latencyP50, ${sql.quantile('latency_ms', 0.95)} AS latencyP95`;
 
 const asked =

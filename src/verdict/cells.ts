@@ -72,8 +72,8 @@ export function bucketsStatement(policy: CellPolicy): Statement {
     return `
 SELECT version, bucket, SUM(predictions) AS predictions, COUNT(*) AS subjects,
   ${sumOfMeans('failed', 'predictions')} AS errors,
-  COUNTIF(timed > 0) AS timedSubjects, ${sumOfMeans('slow', 'timed')} AS slow, COUNTIF(nth = 1) AS newcomers,
-  ${perBin((bin) => `COUNTIF(at_risk_${bin} > 0)`)} AS atRisk,
+  ${sql.countIf('timed > 0')} AS timedSubjects, ${sumOfMeans('slow', 'timed')} AS slow, ${sql.countIf('nth = 1')} AS newcomers,
+  ${perBin((bin) => sql.countIf(`at_risk_${bin} > 0`))} AS atRisk,
   ${perBin((bin) => sumOfMeans(`right_${bin}`, `at_risk_${bin}`))} AS rightMeans,
   ${perBin((bin) => sumOfMeans(`wrong_${bin}`, `at_risk_${bin}`))} AS wrongMeans
 FROM (
@@ -90,19 +90,21 @@ ORDER BY bucket, version`;
 function perSubject(policy: CellPolicy, bins: number[]): Statement {
   const { latencyLimitMs } = policy;
   const slow = latencyLimitMs === undefined ? 'FALSE' : `status = 'ok' AND latency_ms > ${latencyLimitMs}`;
-  const counters = bins.map(
-    (bin) => `
-      COUNTIF(status = 'ok' AND bin >= ${bin}) AS at_risk_${bin},
-      COUNTIF(status = 'ok' AND bin = ${bin} AND says_right) AS right_${bin},
-      COUNTIF(status = 'ok' AND bin = ${bin} AND NOT says_right) AS wrong_${bin}`,
-  );
-  return (sql) => `
+  return (sql) => {
+    const counters = bins.map(
+      (bin) => `
+        ${sql.countIf(`status = 'ok' AND bin >= ${bin}`)} AS at_risk_${bin},
+      ${sql.countIf(`status = 'ok' AND bin = ${bin} AND says_right`)} AS right_${bin},
+      ${sql.countIf(`status = 'ok' AND bin = ${bin} AND NOT says_right`)} AS wrong_${bin}`,
+    );
+    return `
     SELECT version, bucket, person, MIN(predicted_at) AS first_predicted_at, COUNT(*) AS predictions,
-      COUNTIF(status = 'failed') AS failed, COUNTIF(status = 'ok' AND latency_ms IS NOT NULL) AS timed,
-      COUNTIF(${slow}) AS slow,${counters.join(',')}
+      ${sql.countIf("status = 'failed'")} AS failed, ${sql.countIf("status = 'ok' AND latency_ms IS NOT NULL")} AS timed,
+      ${sql.countIf(slow)} AS slow,${counters.join(',')}
     FROM (${labelledPredictions(policy)(sql)}
     ) AS q
     GROUP BY version, bucket, person`;
+  };
 }
 
 /**

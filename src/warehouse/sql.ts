@@ -1,10 +1,11 @@
 /**
  * The few expressions in which the two dialects differ. Every statement is written once, as a function of a
- * `Dialect`; what both engines understand alike (COUNTIF, IF, QUALIFY, windows, INT64, STRING) is written out
- * in the statement itself.
+ * `Dialect`; what both engines understand alike (IF, QUALIFY, windows, INT64, STRING) is written out in the
+ * statement itself.
  *
  * Not to be used in a statement, because the engines differ silently: division by zero (write `safeDivide`),
- * GREATEST and LEAST over NULLs, a column named `at`, JSON functions outside of `json` and its readers.
+ * COUNTIF (write `countIf`), GREATEST and LEAST over NULLs, a column named `at`, JSON functions outside of
+ * `json` and its readers.
  */
 
 /** Fields that a statement reads from a payload; `json` keeps a part as JSON text. */
@@ -40,7 +41,7 @@ export interface Dialect {
   /** A number rounded to a whole one. */
   integer(json: string, ...path: string[]): string;
   boolean(json: string, ...path: string[]): string;
-  /** A part of the payload as JSON text. */
+  /** A part of the payload as JSON text; NULL when it is missing or null. */
   jsonText(json: string, ...path: string[]): string;
   /** The field `candidates` as ARRAY<STRUCT<rank INT64, label STRING, confidence FLOAT64>>, rank from 0. */
   candidates(json: string): string;
@@ -62,6 +63,8 @@ export interface Dialect {
   struct(fields: Record<string, string>): string;
   /** Aggregate: the value of the row that comes first in this order. */
   firstBy(value: string, order: string): string;
+  /** Aggregate: in how many rows this holds; 0 when it is NULL in all of them. */
+  countIf(condition: string): string;
   /** Aggregate: a quantile, exact or approximate as the engine has it. */
   quantile(value: string, share: number): string;
   /** NULL where the divisor is 0. */
@@ -142,6 +145,8 @@ export const duckdb: Dialect = {
 
   struct: (fields) => `{${fieldsOf(fields, (value, name) => `${name}: ${value}`)}}`,
   firstBy: (value, order) => `first(${value} ORDER BY ${order})`,
+  // COUNTIF is NULL here where the condition is NULL in every row.
+  countIf: (condition) => `COUNT(*) FILTER (WHERE ${condition})`,
   quantile: (value, share) => `quantile_disc(${value}, ${share})`,
   safeDivide: (dividend, divisor) => `((${dividend}) / NULLIF(${divisor}, 0))`,
   quotient: (dividend, divisor) => `((${dividend}) // (${divisor}))`,
@@ -174,7 +179,8 @@ export function bigquery(dataset: string): Dialect {
     number: (json, ...path) => `SAFE_CAST(${jsonValue(json, path)} AS FLOAT64)`,
     integer: (json, ...path) => `SAFE_CAST(ROUND(SAFE_CAST(${jsonValue(json, path)} AS FLOAT64)) AS INT64)`,
     boolean: (json, ...path) => `SAFE_CAST(${jsonValue(json, path)} AS BOOL)`,
-    jsonText: (json, ...path) => `TO_JSON_STRING(JSON_QUERY(${json}, ${jsonPath(path)}))`,
+    // TO_JSON_STRING writes `null` for a field that is not there, too.
+    jsonText: (json, ...path) => `NULLIF(TO_JSON_STRING(JSON_QUERY(${json}, ${jsonPath(path)})), 'null')`,
     candidates: (json) =>
       `ARRAY(SELECT AS STRUCT o AS rank, JSON_VALUE(c, '$.label') AS label, ` +
       `SAFE_CAST(JSON_VALUE(c, '$.confidence') AS FLOAT64) AS confidence ` +
@@ -190,6 +196,7 @@ export function bigquery(dataset: string): Dialect {
 
     struct: (fields) => `STRUCT(${fieldsOf(fields, (value, name) => `${value} AS ${name}`)})`,
     firstBy: (value, order) => `ARRAY_AGG(${value} ORDER BY ${order} LIMIT 1)[OFFSET(0)]`,
+    countIf: (condition) => `COUNTIF(${condition})`,
     quantile: (value, share) => `APPROX_QUANTILES(${value}, 1000)[OFFSET(${Math.round(share * 1000)})]`,
     safeDivide: (dividend, divisor) => `SAFE_DIVIDE(${dividend}, ${divisor})`,
     quotient: (dividend, divisor) => `DIV(${dividend}, ${divisor})`,

@@ -2,10 +2,10 @@ SELECT predictor, version, day, predictions, labelled, correct, ranked, missed, 
   ((correct) / NULLIF(labelled, 0)) AS accuracy, ((labelled) / NULLIF(predictions, 0)) AS coverage
 FROM (
   SELECT predictor, version, date_trunc('day', predicted_at) AS day, COUNT(*) AS predictions,
-    COUNTIF(outcome IS NOT NULL) AS labelled, COUNTIF(outcome = 'right') AS correct,
-    COUNTIF(outcome = 'ranked') AS ranked, COUNTIF(outcome = 'missed') AS missed,
-    COUNTIF(truth_rank < 3) AS top3, COUNTIF(truth_rank < 5) AS top5,
-    COUNTIF(status = 'failed') AS errors
+    COUNT(*) FILTER (WHERE outcome IS NOT NULL) AS labelled, COUNT(*) FILTER (WHERE outcome = 'right') AS correct,
+    COUNT(*) FILTER (WHERE outcome = 'ranked') AS ranked, COUNT(*) FILTER (WHERE outcome = 'missed') AS missed,
+    COUNT(*) FILTER (WHERE truth_rank < 3) AS top3, COUNT(*) FILTER (WHERE truth_rank < 5) AS top5,
+    COUNT(*) FILTER (WHERE status = 'failed') AS errors
   FROM prediction_outcomes
   GROUP BY 1, 2, 3
 ) AS a

@@ -4,7 +4,7 @@ UNION ALL
 SELECT predictor, SUBSTR(type, 17) AS action,
   COALESCE(JSON_VALUE(j, '$.version'), JSON_VALUE(j, '$.canary')) AS version,
   JSON_VALUE(j, '$.baseline') AS baseline, JSON_VALUE(j, '$.backend.kind') AS backend_kind,
-  TO_JSON_STRING(JSON_QUERY(j, '$.split')) AS split, JSON_VALUE(j, '$.reason') AS reason,
+  NULLIF(TO_JSON_STRING(JSON_QUERY(j, '$.split')), 'null') AS split, JSON_VALUE(j, '$.reason') AS reason,
   occurred_at AS effective_at, recorded_at, event_id, position
 FROM (
   SELECT type, predictor, occurred_at, recorded_at, event_id, position, payload AS j

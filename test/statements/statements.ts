@@ -1,0 +1,84 @@
+/**
+ * Every GoogleSQL statement that the service can send: what the BigQuery adapter sends of itself, and the
+ * questions of quality and verdict, in all their forms. `unlisted.ts` notices one that is missing here.
+ */
+import { DEFAULT_POLICY } from '#assay/event/policy.js';
+import { PROJECTION } from '#assay/projection/views.js';
+import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
+import { bucketsStatement, type CellPolicy } from '#assay/verdict/cells.js';
+import { bigqueryStorage, type StorageDialect } from '#assay/warehouse/warehouse.bigquery.dialect.js';
+import { adapterStatements, type Literals } from '#assay/warehouse/warehouse.bigquery.statements.js';
+import type { ParameterTypes } from '../googlesql/zetasql.js';
+
+export interface SentStatement {
+  name: string;
+  sql: string;
+  parameters: ParameterTypes;
+}
+
+export const DATASET = 'assay';
+
+export const googlesql: StorageDialect = bigqueryStorage(DATASET);
+
+/** The literals of the snapshots. */
+export const LITERALS: Literals = {
+  generation: 1,
+  next: 2,
+  sealedTo: 1000,
+  upTo: 2000,
+  tailFrom: '2026-03-01T09:00:00.000Z',
+  streamsFrom: '2026-01-30T09:00:00.000Z',
+};
+
+/** With and without a limit of latency, and with as few age bins as there may be. */
+export const POLICIES: Record<string, CellPolicy> = {
+  default: DEFAULT_POLICY,
+  timed: { ...DEFAULT_POLICY, latencyLimitMs: 99.5 },
+  'one bin': { rightWithin: 3, bucketSeconds: 450, ageEdgesSeconds: [0, 300] },
+};
+
+const ASKED = { predictor: 'STRING', from: 'INT64', to: 'INT64' };
+const ASKED_OF_VERSION = { ...ASKED, version: 'STRING' };
+const ASKED_OF_CANARY = {
+  predictor: 'STRING',
+  baseline: 'STRING',
+  canary: 'STRING',
+  since: 'INT64',
+  labelsSince: 'INT64',
+};
+
+/** What is asked through `Warehouse.query`. */
+export function questions(dialect: StorageDialect = googlesql): SentStatement[] {
+  return [
+    ...(['hour', 'day'] as const).flatMap((interval) => [
+      {
+        name: `series by ${interval}`,
+        sql: seriesStatement(interval, false)(dialect),
+        parameters: ASKED,
+      },
+      {
+        name: `series by ${interval}, one version`,
+        sql: seriesStatement(interval, true)(dialect),
+        parameters: ASKED_OF_VERSION,
+      },
+    ]),
+    { name: 'totals', sql: totalsStatement(false)(dialect), parameters: ASKED },
+    { name: 'totals, one version', sql: totalsStatement(true)(dialect), parameters: ASKED_OF_VERSION },
+    ...Object.entries(POLICIES).map(([policy, cells]) => ({
+      name: `canary buckets, ${policy}`,
+      sql: bucketsStatement(cells)(dialect),
+      parameters: ASKED_OF_CANARY,
+    })),
+  ];
+}
+
+/** All of them, each after those that make what it reads. */
+export function sentStatements(literals: Literals = LITERALS): SentStatement[] {
+  const adapter = adapterStatements(PROJECTION, literals).map(({ name, statement, parameters }) => ({
+    name,
+    sql: statement(googlesql),
+    parameters,
+  }));
+  const isEnd = ({ name }: SentStatement) => name.startsWith('drop-');
+  return [...adapter.filter((one) => !isEnd(one)), ...questions(), ...adapter.filter(isEnd)];
+}
