@@ -55,6 +55,7 @@ module.exports = {
     adapter('libsql', '^src/store/event-store\\.sqlite'),
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
     adapter('undici', '^src/serving/backend\\.http'),
+    adapter('google-auth-library', '^src/google-api'),
     {
       name: 'pure-files-import-no-nest-and-no-io',
       severity: 'error',

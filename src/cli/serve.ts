@@ -1,6 +1,7 @@
 /** `assay serve`: the service until it is told to stop. */
 import { Command } from 'commander';
 import { type Configuration, InvalidConfiguration, readConfiguration, VARIABLES } from '../configuration.js';
+import { completeEnvironment } from '../environment.js';
 import type { Service } from '../server.js';
 
 /** Exit status for what the operator has to put right. */
@@ -43,12 +44,13 @@ export async function startFrom(environment: NodeJS.ProcessEnv): Promise<Service
   return startService(configuration);
 }
 
-async function configurationFrom(environment: NodeJS.ProcessEnv): Promise<Configuration> {
+async function configurationFrom(given: NodeJS.ProcessEnv): Promise<Configuration> {
+  const environment = await completeEnvironment(given);
   const { validatorOf } = await import('../http/validation.js');
   const { PolicyRequest } = await import('../intake/requests.dto.js');
   const policy = validatorOf(PolicyRequest);
-  return readConfiguration(environment, (given) =>
-    policy.errorsOf(given).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`),
+  return readConfiguration(environment, (terms) =>
+    policy.errorsOf(terms).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`),
   );
 }
 
