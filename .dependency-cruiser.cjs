@@ -48,9 +48,12 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(app\\.module|store/event-store\\.sqlite|warehouse/warehouse\\.duckdb)',
+        pathNot:
+          '^src/(app\\.module|store/event-store\\.sqlite|warehouse/warehouse\\.duckdb|serving/traffic\\.appengine)',
       },
-      to: { path: '^src/(store/event-store\\.sqlite|warehouse/warehouse\\.duckdb)' },
+      to: {
+        path: '^src/(store/event-store\\.sqlite|warehouse/warehouse\\.duckdb|serving/traffic\\.appengine)',
+      },
     },
     adapter('libsql', '^src/store/event-store\\.sqlite'),
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),

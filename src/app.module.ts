@@ -19,12 +19,16 @@ import { PredictionsController } from './intake/predictions.controller.js';
 import { RecordHandler } from './intake/record.command.js';
 import { Subjects } from './intake/subjects.js';
 import { subjectSecret } from './intake/subject-secret.js';
+import { CronController } from './projection/cron.controller.js';
 import { PROJECTION } from './projection/views.js';
 import { Projector } from './projection/projector.js';
 import { Rebuilds } from './projection/rebuilds.js';
 import { StatusController } from './projection/status.controller.js';
 import { QualityController } from './quality/quality.controller.js';
+import { addressOf, GoogleApi } from './google-api.js';
 import { Backends } from './serving/backends.js';
+import { AppEngineTraffic } from './serving/traffic.appengine.js';
+import { TrafficKeeper } from './serving/traffic-keeper.js';
 import { announcing } from './store/event-store.announcing.js';
 import { EVENT_STORE, type EventStore } from './store/event-store.js';
 import { SqliteEventStore } from './store/event-store.sqlite.js';
@@ -73,6 +77,7 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
     private readonly rebuilds: Rebuilds,
     private readonly judge: Judge,
     private readonly backends: Backends,
+    private readonly traffic: TrafficKeeper,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
   ) {}
@@ -80,9 +85,11 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
   onModuleInit(): void {
     this.projector.start();
     this.judge.start();
+    this.traffic.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.traffic.stop();
     await this.judge.stop();
     await this.rebuilds.settled();
     await this.projector.stop();
@@ -103,6 +110,7 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
         QualityController,
         CanaryController,
         StatusController,
+        CronController,
       ],
       providers: [
         { provide: CONFIGURATION, useValue: configuration },
@@ -139,6 +147,11 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
               (error) => logger.error(error, 'judging failed'),
             ),
         },
+        {
+          provide: TrafficKeeper,
+          inject: [PredictorCatalog],
+          useFactory: (catalog: PredictorCatalog) => trafficKeeper(configuration, catalog, logger),
+        },
         CloudEventReader,
         PredictHandler,
         CorrectHandler,
@@ -151,4 +164,19 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
       ],
     };
   }
+}
+
+function trafficKeeper(
+  { traffic, project }: Configuration,
+  catalog: PredictorCatalog,
+  logger: Logger,
+): TrafficKeeper {
+  const api = new GoogleApi(addressOf('appengine', process.env));
+  const control = traffic === null ? null : new AppEngineTraffic(api, traffic.shardBy);
+  return new TrafficKeeper(
+    control,
+    () => catalog.all(),
+    project,
+    (predictor, message) => logger.error(`the traffic of ${predictor} is not split as it should: ${message}`),
+  );
 }

@@ -43,6 +43,11 @@ export const TIME_MESSAGE = { message: 'must be a time as in RFC 3339, such as 2
 export const NAME_MESSAGE = {
   message: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit',
 };
+/** Services and versions on App Engine. */
+const APP_ENGINE_NAME = /^(?!-)[a-z0-9-]{0,62}[a-z0-9]$/;
+const APP_ENGINE_MESSAGE = {
+  message: 'must be 1 to 63 lower case letters, digits and dashes, and neither begin nor end with a dash',
+};
 
 /** May be left out; null is not the same as left out. */
 export const Optional = () => ValidateIf((_, value) => value !== undefined);
@@ -170,6 +175,25 @@ export class CandidateRequest {
   confidence?: number | null;
 }
 
+/** A version that runs on App Engine, where ASSAY_TRAFFIC=appengine lets App Engine split the traffic. */
+export class AppEngineVersionRequest {
+  @IsString()
+  @Matches(APP_ENGINE_NAME, APP_ENGINE_MESSAGE)
+  service!: string;
+
+  /** Its name there; without it the deployment's. */
+  @Optional()
+  @IsString()
+  @Matches(APP_ENGINE_NAME, APP_ENGINE_MESSAGE)
+  version?: string;
+
+  /** Without it the project in which the service runs. */
+  @Optional()
+  @IsString()
+  @Matches(/^[a-z0-9.:-]{1,100}$/)
+  project?: string;
+}
+
 /** Any HTTP predictor. */
 export class HttpBackend {
   @Equals('http')
@@ -202,6 +226,11 @@ export class HttpBackend {
   @ValidateNested()
   @Type(() => CandidateMapping)
   candidates?: CandidateMapping;
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => AppEngineVersionRequest)
+  appEngine?: AppEngineVersionRequest;
 }
 
 /** Always the same answer: the majority class as a baseline to beat, or a stand-in during maintenance. */
@@ -220,6 +249,11 @@ export class ConstantBackend {
 export class RecordedBackend {
   @Equals('recorded')
   kind!: 'recorded';
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => AppEngineVersionRequest)
+  appEngine?: AppEngineVersionRequest;
 }
 
 /** Adding a backend: its class here, its line in this list, and one in serving/backends.ts. */
