@@ -7,6 +7,7 @@ import type { gaxios, GoogleAuth } from 'google-auth-library';
 /** Attempts after the first one on 408, 429, 5xx and lost connections, with growing pauses from half a second. */
 const RETRIES = 3;
 const FIRST_PAUSE_MS = 500;
+const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 /** One attempt takes no longer, milliseconds. */
 const TIMEOUT_MS = 15_000;
 
@@ -48,7 +49,8 @@ export class GoogleApi {
     options: { body?: unknown; signal?: AbortSignal } = {},
   ): Promise<Answer> {
     this.auth ??= import('google-auth-library').then(
-      ({ GoogleAuth: Auth }) => new Auth({ scopes: 'https://www.googleapis.com/auth/cloud-platform' }),
+      // Every path names its project. Without one here the library would start gcloud to find it.
+      ({ GoogleAuth: Auth }) => new Auth({ scopes: SCOPE, projectId: 'named-in-the-path' }),
     );
     const auth = await this.auth;
     try {

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { receiptFor } from '../http/idempotency.js';
 import { Route } from '../http/route.js';
 import { EVENT_STORE, type EventStore, InvalidPosition } from '../store/event-store.js';
+import { PredictorCatalog } from '../store/predictor-catalog.js';
 import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
 import { Projector } from './projector.js';
 import { verify } from './rebuild.js';
@@ -24,6 +25,7 @@ export class StatusController {
     @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
     private readonly projector: Projector,
     private readonly rebuilds: Rebuilds,
+    private readonly catalog: PredictorCatalog,
   ) {}
 
   @Get('v1/status')
@@ -86,9 +88,11 @@ export class StatusController {
     return { status: 'ok' };
   }
 
+  /** App Engine asks before it sends requests: the connection to the store is made, the predictors are read. */
   @Get('_ah/warmup')
   @ApiExcludeEndpoint()
-  warmUp(): object {
+  async warmUp(): Promise<object> {
+    await this.catalog.all();
     return { status: 'ok' };
   }
 
