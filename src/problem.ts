@@ -77,3 +77,10 @@ export function invalidRequest(errors: FieldError[]): Problem {
     first === undefined ? 'The request is not valid.' : `${first.pointer || '/'}: ${first.detail}${more}`;
   return new Problem('invalid-request', detail, { errors });
 }
+
+export function unknownPrediction(predictionId: string): Problem {
+  return new Problem(
+    'unknown-prediction',
+    `There is no prediction "${predictionId}". Use the id that the predict call answered, or record it first with POST /v1/events.`,
+  );
+}

@@ -14,7 +14,7 @@ import {
   type PredictionCorrected,
   type PredictionState,
 } from '../event/prediction.js';
-import { invalidRequest, Problem } from '../problem.js';
+import { invalidRequest, Problem, unknownPrediction } from '../problem.js';
 import { EVENT_STORE, type EventStore, type Receipt } from '../store/event-store.js';
 import { type Idempotency, receiptFor, unlessAnswered } from '../http/idempotency.js';
 import type { CorrectRequest } from './requests.dto.js';
@@ -133,13 +133,6 @@ function answered(predictionId: string, events: readonly StoredEvent[]): Answere
   const state = foldPrediction(events);
   if (state.answer === null) throw unknownPrediction(predictionId);
   return state as AnsweredPrediction;
-}
-
-export function unknownPrediction(predictionId: string): Problem {
-  return new Problem(
-    'unknown-prediction',
-    `There is no prediction "${predictionId}". Use the id that the predict call answered, or record it first with POST /v1/events.`,
-  );
 }
 
 function correctionOf(

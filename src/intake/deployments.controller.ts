@@ -14,7 +14,8 @@ import {
   SplitTrafficCommand,
   type TrafficAnswer,
 } from './deploy.command.js';
-import { DeployRequest, EndCanaryRequest, NAME_PATTERN, TrafficRequest } from './requests.dto.js';
+import { DeployRequest, EndCanaryRequest, TrafficRequest } from './requests.dto.js';
+import { NAME_PATTERN } from '../http/fields.js';
 import { Route } from '../http/route.js';
 import { traceparentOf } from '../http/traceparent.js';
 

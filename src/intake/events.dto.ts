@@ -24,26 +24,28 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import type { FailureKind } from '../event/prediction.js';
 import type { Split } from '../event/predictor.js';
 import {
-  BACKEND_SCHEMA,
-  EndCanaryRequest,
-  ExactlyOneAnswer,
-  Saying,
-  BACKEND_TYPE,
-  BackendKind,
-  CandidateRequest,
-  CANDIDATES_LIMIT,
-  type ConstantBackend,
-  type HttpBackend,
   ID_PATTERN,
   NAME_LENGTH,
   NAME_MESSAGE,
   NAME_PATTERN,
   Optional,
-  PolicyRequest,
-  type RecordedBackend,
-  SPLIT_SCHEMA,
   TIME_MESSAGE,
   TIME_PATTERN,
+} from '../http/fields.js';
+import {
+  BACKEND_SCHEMA,
+  BACKEND_TYPE,
+  BackendKind,
+  CandidateRequest,
+  CANDIDATES_LIMIT,
+  type ConstantBackend,
+  EndCanaryRequest,
+  ExactlyOneAnswer,
+  type HttpBackend,
+  PolicyRequest,
+  type RecordedBackend,
+  Saying,
+  SPLIT_SCHEMA,
 } from './requests.dto.js';
 
 /** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */

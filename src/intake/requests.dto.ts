@@ -26,31 +26,17 @@ import {
 import { JSONSchema } from 'class-validator-jsonschema';
 import type { Confirmations } from '../event/policy.js';
 import type { Split } from '../event/predictor.js';
+import {
+  NAME_LENGTH,
+  NAME_MESSAGE,
+  NAME_PATTERN,
+  Optional,
+  TIME_MESSAGE,
+  TIME_PATTERN,
+} from '../http/fields.js';
 
-/** Longest label, subject, actor and id, in characters. */
-export const NAME_LENGTH = 256;
 /** Most candidates one prediction may have. */
 export const CANDIDATES_LIMIT = 100;
-
-/** Names of predictors and versions: they appear in addresses. */
-export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-/** Ids given by callers: anything printable. */
-export const ID_PATTERN = /^\P{Cc}{1,256}$/u;
-/** RFC 3339, section 5.6, with an offset. */
-export const TIME_PATTERN =
-  /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
-export const TIME_MESSAGE = { message: 'must be a time as in RFC 3339, such as 2026-01-31T13:45:00Z' };
-export const NAME_MESSAGE = {
-  message: 'must be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit',
-};
-/** Services and versions on App Engine. */
-const APP_ENGINE_NAME = /^(?!-)[a-z0-9-]{0,62}[a-z0-9]$/;
-const APP_ENGINE_MESSAGE = {
-  message: 'must be 1 to 63 lower case letters, digits and dashes, and neither begin nor end with a dash',
-};
-
-/** May be left out; null is not the same as left out. */
-export const Optional = () => ValidateIf((_, value) => value !== undefined);
 
 export class PredictRequest {
   /** What the predictor is asked: any JSON but null, nested at most 100 deep. */
