@@ -39,14 +39,10 @@ import {
   CandidateRequest,
   CANDIDATES_LIMIT,
   type ConstantBackend,
-  EndCanaryRequest,
-  ExactlyOneAnswer,
   type HttpBackend,
-  PolicyRequest,
   type RecordedBackend,
-  Saying,
-  SPLIT_SCHEMA,
-} from './requests.dto.js';
+} from './backends.dto.js';
+import { EndCanaryRequest, ExactlyOneAnswer, PolicyRequest, Saying, SPLIT_SCHEMA } from './requests.dto.js';
 
 /** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */
 @JSONSchema({ additionalProperties: true })

@@ -20,7 +20,6 @@ import {
   MaxLength,
   Min,
   MinLength,
-  ValidateIf,
   ValidateNested,
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
@@ -34,9 +33,15 @@ import {
   TIME_MESSAGE,
   TIME_PATTERN,
 } from '../http/fields.js';
-
-/** Most candidates one prediction may have. */
-export const CANDIDATES_LIMIT = 100;
+import {
+  BACKEND_SCHEMA,
+  BACKEND_TYPE,
+  BackendKind,
+  CANDIDATES_LIMIT,
+  type ConstantBackend,
+  type HttpBackend,
+  type RecordedBackend,
+} from './backends.dto.js';
 
 export class PredictRequest {
   /** What the predictor is asked: any JSON but null, nested at most 100 deep. */
@@ -125,149 +130,6 @@ export class CorrectRequest extends Saying {
   @Matches(TIME_PATTERN, TIME_MESSAGE)
   occurredAt?: string;
 }
-
-export class CandidateMapping {
-  /** JSON pointer to the list of candidates in the answer. */
-  @Optional()
-  @IsString()
-  @Matches(/^(\/.*)?$/)
-  @JSONSchema({ default: '/candidates' })
-  path?: string;
-
-  /** JSON pointer to the label within a candidate; empty when the candidate itself is the label. */
-  @Optional()
-  @IsString()
-  @Matches(/^(\/.*)?$/)
-  @JSONSchema({ default: '/label' })
-  label?: string;
-
-  /** JSON pointer to the confidence within a candidate; candidates without one have none. */
-  @Optional()
-  @IsString()
-  @Matches(/^(\/.*)?$/)
-  @JSONSchema({ default: '/confidence' })
-  confidence?: string;
-}
-
-export class CandidateRequest {
-  @IsString()
-  @MinLength(1)
-  @MaxLength(NAME_LENGTH)
-  label!: string;
-
-  @ValidateIf((_, value) => value != null)
-  @IsNumber()
-  @JSONSchema({ type: ['number', 'null'] as never })
-  confidence?: number | null;
-}
-
-/** A version that runs on App Engine, where ASSAY_TRAFFIC=appengine lets App Engine split the traffic. */
-export class AppEngineVersionRequest {
-  @IsString()
-  @Matches(APP_ENGINE_NAME, APP_ENGINE_MESSAGE)
-  service!: string;
-
-  /** Its name there; without it the deployment's. */
-  @Optional()
-  @IsString()
-  @Matches(APP_ENGINE_NAME, APP_ENGINE_MESSAGE)
-  version?: string;
-
-  /** Without it the project in which the service runs. */
-  @Optional()
-  @IsString()
-  @Matches(/^[a-z0-9.:-]{1,100}$/)
-  project?: string;
-}
-
-/** Any HTTP predictor. */
-export class HttpBackend {
-  @Equals('http')
-  kind!: 'http';
-
-  @IsString()
-  @MaxLength(2048)
-  @Matches(/^https?:\/\/[^\s/?#]+/, { message: 'must be an http or https address' })
-  url!: string;
-
-  /** Sent with every request; values are stored, so use a header that holds no lasting secret. */
-  @Optional()
-  @IsObject()
-  @JSONSchema({ additionalProperties: { type: 'string', maxLength: 4096 } })
-  headers?: Record<string, string>;
-
-  @Optional()
-  @IsInt()
-  @Min(1)
-  @Max(60_000)
-  @JSONSchema({ default: 2000 })
-  timeoutMs?: number;
-
-  /** Body of the request; the strings "{{input}}" and "{{limit}}" in it are replaced. Default: {input, limit}. */
-  @Optional()
-  @IsObject()
-  request?: Record<string, unknown>;
-
-  @Optional()
-  @ValidateNested()
-  @Type(() => CandidateMapping)
-  candidates?: CandidateMapping;
-
-  @Optional()
-  @ValidateNested()
-  @Type(() => AppEngineVersionRequest)
-  appEngine?: AppEngineVersionRequest;
-}
-
-/** Always the same answer: the majority class as a baseline to beat, or a stand-in during maintenance. */
-export class ConstantBackend {
-  @Equals('constant')
-  kind!: 'constant';
-
-  @IsArray()
-  @ArrayMaxSize(CANDIDATES_LIMIT)
-  @ValidateNested({ each: true })
-  @Type(() => CandidateRequest)
-  candidates!: CandidateRequest[];
-}
-
-/** Served elsewhere; its predictions arrive through POST /v1/events. */
-export class RecordedBackend {
-  @Equals('recorded')
-  kind!: 'recorded';
-
-  @Optional()
-  @ValidateNested()
-  @Type(() => AppEngineVersionRequest)
-  appEngine?: AppEngineVersionRequest;
-}
-
-/** Adding a backend: its class here, its line in this list, and one in serving/backends.ts. */
-export const BACKEND_REQUESTS = [HttpBackend, ConstantBackend, RecordedBackend] as const;
-
-export class BackendKind {
-  kind!: string;
-}
-
-export const BACKEND_TYPE = {
-  discriminator: {
-    property: 'kind',
-    subTypes: [
-      { value: HttpBackend, name: 'http' },
-      { value: ConstantBackend, name: 'constant' },
-      { value: RecordedBackend, name: 'recorded' },
-    ],
-  },
-  keepDiscriminatorProperty: true,
-};
-
-export const BACKEND_SCHEMA = (_: unknown, options: { refPointerPrefix?: string }) =>
-  ({
-    type: 'object',
-    required: ['kind'],
-    discriminator: { propertyName: 'kind' },
-    oneOf: BACKEND_REQUESTS.map(({ name }) => ({ $ref: `${options.refPointerPrefix}${name}` })),
-  }) as never;
 
 export class AlphaRequest {
   @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'wrong-up'?: number;

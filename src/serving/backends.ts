@@ -4,7 +4,7 @@ import type { Backend } from './backend.js';
 import { constantBackend } from './backend.constant.js';
 import { httpBackend } from './backend.http.js';
 
-/** Adding a backend: its file, its line here, and its settings in intake/requests.dto.ts. */
+/** Adding a backend: its file, its line here, and its settings in intake/backends.dto.ts. */
 const OPENERS: Record<string, (spec: BackendSpec) => Backend> = {
   http: httpBackend,
   constant: constantBackend,

@@ -6,6 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import fc from 'fast-check';
+import { ID_PATTERN } from '#assay/http/fields.js';
 import { validatorOf } from '#assay/http/validation.js';
 import * as events from '#assay/intake/events.dto.js';
 import * as requests from '#assay/intake/requests.dto.js';
@@ -18,7 +19,7 @@ const RUNS = 300;
 const RUNS_UNCHANGED = 100;
 
 const name = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
-const id = fc.string({ minLength: 1, maxLength: 20 }).filter((text) => requests.ID_PATTERN.test(text));
+const id = fc.string({ minLength: 1, maxLength: 20 }).filter((text) => ID_PATTERN.test(text));
 const text = (maxLength: number) => fc.string({ minLength: 1, maxLength: Math.min(maxLength, 300) });
 const time = fc
   .date({ min: new Date('2000-01-01'), max: new Date('2100-01-01'), noInvalidDate: true })
