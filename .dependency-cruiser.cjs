@@ -51,10 +51,10 @@ module.exports = {
       from: {
         path: '^src/',
         pathNot:
-          '^src/(app\\.module|store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery))',
+          '^src/(app\\.module|store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery)|serving/traffic\\.appengine)',
       },
       to: {
-        path: '^src/(store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery))',
+        path: '^src/(store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery)|serving/traffic\\.appengine)',
       },
     },
     adapter('libsql', '^src/store/event-store\\.sqlite'),
@@ -64,6 +64,7 @@ module.exports = {
     adapter('(@opentelemetry|prom-client)', '^src/observability/'),
     adapter('(@google-cloud/bigquery|umzug)', '^src/warehouse/warehouse\\.bigquery'),
     adapter('undici', '^src/serving/backend\\.http'),
+    adapter('google-auth-library', '^src/google-api'),
     {
       name: 'pure-files-import-no-nest-and-no-io',
       severity: 'error',

@@ -38,7 +38,10 @@ import { ProjectionLease } from './projection/projection-lease.js';
 import { Rebuilds } from './projection/rebuilds.js';
 import { StatusController } from './projection/status.controller.js';
 import { QualityController } from './quality/quality.controller.js';
+import { addressOf, GoogleApi } from './google-api.js';
 import { Backends } from './serving/backends.js';
+import { AppEngineTraffic } from './serving/traffic.appengine.js';
+import { TrafficKeeper } from './serving/traffic-keeper.js';
 import { announcing } from './store/event-store.announcing.js';
 import { EVENT_STORE, type EventStore } from './store/event-store.js';
 import { SqliteEventStore } from './store/event-store.sqlite.js';
@@ -109,6 +112,7 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
     private readonly backends: Backends,
     private readonly catalog: PredictorCatalog,
     private readonly metrics: Metrics,
+    private readonly traffic: TrafficKeeper,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
   ) {}
@@ -118,9 +122,11 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
     void this.metrics.watch({ store, catalog, progress: () => this.lease.told() });
     this.projector.start();
     this.judge.start();
+    this.traffic.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.traffic.stop();
     await this.judge.stop();
     await this.rebuilds.settled();
     await this.projector.stop();
@@ -175,6 +181,11 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
           useFactory: (log: EventStore) => new PredictorCatalog(log),
         },
         ...derived(store, warehouse, observability),
+        {
+          provide: TrafficKeeper,
+          inject: [PredictorCatalog],
+          useFactory: (catalog: PredictorCatalog) => trafficKeeper(configuration, catalog),
+        },
         CloudEventReader,
         PredictHandler,
         CorrectHandler,
@@ -222,4 +233,16 @@ function derived(store: EventStore, warehouse: Warehouse, observability: Observa
         ),
     },
   ];
+}
+
+function trafficKeeper({ traffic, project }: Configuration, catalog: PredictorCatalog): TrafficKeeper {
+  const logger = new Logger('Assay');
+  const api = new GoogleApi(addressOf('appengine', process.env));
+  const control = traffic === null ? null : new AppEngineTraffic(api, traffic.shardBy);
+  return new TrafficKeeper(
+    control,
+    () => catalog.all(),
+    project,
+    (predictor, message) => logger.error(`the traffic of ${predictor} is not split as it should: ${message}`),
+  );
 }

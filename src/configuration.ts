@@ -37,6 +37,10 @@ export interface Configuration {
   readonly unrecorded: 'refuse' | 'serve';
   /** Terms of every canary that does not bring its own. */
   readonly policy: Policy;
+  /** Who else carries out traffic splits; null: this service alone. */
+  readonly traffic: { readonly kind: 'appengine'; readonly shardBy: 'COOKIE' | 'IP' | 'RANDOM' } | null;
+  /** The Google Cloud project in which this service runs, where it runs in one. */
+  readonly project: string | null;
   readonly logLevel: LogLevel;
   /** `auto`: none while no key is asked for, a generous one otherwise. */
   readonly rateLimit: RateLimit | 'auto' | 'off';
@@ -140,6 +144,12 @@ export const VARIABLES: readonly Variable[] = [
     fallback: '',
     meaning: 'origins whose pages may ask from a browser, such as https://app.example,https://b.example',
   },
+  {
+    name: 'ASSAY_TRAFFIC',
+    fallback: 'service',
+    meaning:
+      'who splits traffic: "service" this service alone, "appengine" App Engine too, by cookie ("appengine:ip", "appengine:random")',
+  },
   { name: 'LOG_LEVEL', fallback: 'info', meaning: 'error, warn, info or debug' },
   {
     name: 'ASSAY_LOG_FORMAT',
@@ -189,6 +199,8 @@ export function readConfiguration(
     subjectSecret: secretOf(text('ASSAY_SUBJECT_SECRET'), errors),
     unrecorded: oneOf('ASSAY_UNRECORDED', text('ASSAY_UNRECORDED'), ['refuse', 'serve'], errors),
     policy: policyOf(text('ASSAY_POLICY'), policyErrors, errors),
+    traffic: trafficOf(text('ASSAY_TRAFFIC'), errors),
+    project: environment.GOOGLE_CLOUD_PROJECT?.trim() || null,
     logLevel: oneOf('LOG_LEVEL', text('LOG_LEVEL'), ['error', 'warn', 'info', 'debug'], errors),
     rateLimit: rateLimitOf(text('ASSAY_RATE_LIMIT'), errors),
     corsOrigins: originsOf(text('ASSAY_CORS_ORIGINS'), errors),
@@ -330,6 +342,16 @@ function secretOf(text: string, errors: string[]): string | null {
   if (text.length < 16)
     errors.push('ASSAY_SUBJECT_SECRET is shorter than 16 characters: give a longer random text');
   return text;
+}
+
+function trafficOf(text: string, errors: string[]): Configuration['traffic'] {
+  if (text === 'service') return null;
+  const shardBy = { appengine: 'COOKIE', 'appengine:ip': 'IP', 'appengine:random': 'RANDOM' } as const;
+  if (Object.hasOwn(shardBy, text)) {
+    return { kind: 'appengine', shardBy: shardBy[text as keyof typeof shardBy] };
+  }
+  errors.push(`ASSAY_TRAFFIC is "${text}": give service, appengine, appengine:ip or appengine:random`);
+  return null;
 }
 
 function oneOf<T extends string>(

@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { createRequire } from 'node:module';
 import { demoCommand } from './demo/demo.js';
+import { deployCommand } from './deploy/command.js';
 import { eventsCommand } from './events.js';
 import { gateCommand } from './gate.js';
 import { keysCommand } from './keys.js';
@@ -33,6 +34,7 @@ for (const command of [
   verifyCommand(),
   eventsCommand(),
   keysCommand(),
+  deployCommand(),
 ]) {
   // Subcommands made elsewhere do not inherit how the program ends.
   program.addCommand(endLike(command));

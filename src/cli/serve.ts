@@ -7,6 +7,7 @@ import {
   readConfiguration,
   VARIABLES,
 } from '../configuration.js';
+import { completeEnvironment } from '../environment.js';
 import type { Service } from '../server.js';
 
 /** Exit status for what the operator has to put right. */
@@ -40,7 +41,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   } else {
     console.log(announcement);
   }
-  const stop = (): void => void service.close().then(() => process.exit(0));
+  const stop = (): void => void stopInTime(service, environment);
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
 }
@@ -59,6 +60,25 @@ async function tellFailure(error: unknown, environment: NodeJS.ProcessEnv): Prom
 }
 
 /**
+ * Ends in order, or as far as the platform's patience goes: what was acknowledged is kept either way, a rebuild that
+ * was under way leaves the present generation as it is, and the next start goes on from the checkpoint.
+ */
+async function stopInTime(service: Service, environment: NodeJS.ProcessEnv): Promise<never> {
+  const limitMs = patienceMs(environment);
+  const closed = service.close().then(() => 0);
+  const status = await (limitMs === null
+    ? closed
+    : Promise.race([closed, new Promise<number>((end) => setTimeout(end, limitMs, 0))]));
+  process.exit(status);
+}
+
+/** Between SIGTERM and SIGKILL, less what it takes to end: App Engine gives 3 seconds, Cloud Run 10. */
+function patienceMs({ GAE_ENV, K_SERVICE }: NodeJS.ProcessEnv): number | null {
+  if (GAE_ENV !== undefined) return 2_500;
+  return K_SERVICE === undefined ? null : 9_000;
+}
+
+/**
  * The service as the environment describes it. Its code is loaded only here: commands that ask a running
  * service, and --help, answer at once.
  * @param ownKey told the key that this one service asks for besides those in the store
@@ -74,12 +94,13 @@ export async function startFrom(
 }
 
 /** @throws InvalidConfiguration */
-export async function configurationFrom(environment: NodeJS.ProcessEnv): Promise<Configuration> {
+export async function configurationFrom(given: NodeJS.ProcessEnv): Promise<Configuration> {
+  const environment = await completeEnvironment(given);
   const { validatorOf } = await import('../http/validation.js');
   const { PolicyRequest } = await import('../intake/requests.dto.js');
   const policy = validatorOf(PolicyRequest);
-  return readConfiguration(environment, (given) =>
-    policy.errorsOf(given).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`),
+  return readConfiguration(environment, (terms) =>
+    policy.errorsOf(terms).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`),
   );
 }
 

@@ -1,4 +1,4 @@
-/** The settings of every kind of backend that a version can be deployed with. */
+/** The backends that a deployment may name, with their settings, and the candidates that they answer with. */
 import 'reflect-metadata';
 import { Type } from 'class-transformer';
 import {
@@ -22,6 +22,31 @@ import { NAME_LENGTH, Optional } from '../http/fields.js';
 
 /** Most candidates one prediction may have. */
 export const CANDIDATES_LIMIT = 100;
+
+/** Services and versions on App Engine. */
+const APP_ENGINE_NAME = /^(?!-)[a-z0-9-]{0,62}[a-z0-9]$/;
+const APP_ENGINE_MESSAGE = {
+  message: 'must be 1 to 63 lower case letters, digits and dashes, and neither begin nor end with a dash',
+};
+
+/** Where a version runs, for those that run on App Engine; read by serving/traffic.ts. */
+export class AppEngineVersionRequest {
+  @IsString()
+  @Matches(APP_ENGINE_NAME, APP_ENGINE_MESSAGE)
+  service!: string;
+
+  /** Its name there; without it the deployment's. */
+  @Optional()
+  @IsString()
+  @Matches(APP_ENGINE_NAME, APP_ENGINE_MESSAGE)
+  version?: string;
+
+  /** Without it the project in which this service runs. */
+  @Optional()
+  @IsString()
+  @Matches(/^[a-z0-9.:-]{1,100}$/)
+  project?: string;
+}
 
 export class CandidateMapping {
   /** JSON pointer to the list of candidates in the answer. */
@@ -90,6 +115,11 @@ export class HttpBackend {
   @ValidateNested()
   @Type(() => CandidateMapping)
   candidates?: CandidateMapping;
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => AppEngineVersionRequest)
+  appEngine?: AppEngineVersionRequest;
 }
 
 /** Always the same answer: the majority class as a baseline to beat, or a stand-in during maintenance. */
@@ -108,6 +138,11 @@ export class ConstantBackend {
 export class RecordedBackend {
   @Equals('recorded')
   kind!: 'recorded';
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => AppEngineVersionRequest)
+  appEngine?: AppEngineVersionRequest;
 }
 
 /** Adding a backend: its class here, its line in this list, and one in serving/backends.ts. */

@@ -7,6 +7,7 @@ import { mayTouch } from '../access/caller.js';
 import { Scope } from '../access/scope.js';
 import { type PredictorState, servingVersion } from '../event/predictor.js';
 import { invalidRequest } from '../problem.js';
+import { TrafficKeeper } from '../serving/traffic-keeper.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
 import {
   type DeployAnswer,
@@ -27,6 +28,7 @@ export class DeploymentsController {
   constructor(
     private readonly commands: CommandBus,
     private readonly catalog: PredictorCatalog,
+    private readonly trafficKeeper: TrafficKeeper,
   ) {}
 
   @Post(':predictor/deployments')
@@ -43,7 +45,7 @@ export class DeploymentsController {
       throw invalidRequest([{ pointer: '/predictor', detail }]);
     }
     const command = new DeployCommand(predictor, body, request.idempotency, traceparentOf(request));
-    return this.commands.execute(command);
+    return this.carriedOut(await this.commands.execute(command));
   }
 
   @Post(':predictor/traffic')
@@ -51,13 +53,13 @@ export class DeploymentsController {
   @HttpCode(200)
   @ApiOperation({ summary: 'Split the traffic over versions' })
   @Route({ accepts: TrafficRequest })
-  traffic(
+  async traffic(
     @Param('predictor') predictor: string,
     @Body() { split }: TrafficRequest,
     @Req() request: FastifyRequest,
   ): Promise<TrafficAnswer> {
     const command = new SplitTrafficCommand(predictor, split, request.idempotency, traceparentOf(request));
-    return this.commands.execute(command);
+    return this.carriedOut(await this.commands.execute(command));
   }
 
   @Post(':predictor/promote')
@@ -125,26 +127,32 @@ export class DeploymentsController {
     return this.steer('skip', predictor, body, request);
   }
 
-  private steer(
+  private async steer(
     steering: Steering,
     predictor: string,
     body: SteerCanaryRequest | undefined,
     request: FastifyRequest,
   ): Promise<SteerAnswer> {
     const { idempotency } = request;
-    return this.commands.execute(
-      new SteerCanaryCommand(predictor, steering, body?.reason, idempotency, traceparentOf(request)),
-    );
+    const traceparent = traceparentOf(request);
+    const command = new SteerCanaryCommand(predictor, steering, body?.reason, idempotency, traceparent);
+    return this.carriedOut(await this.commands.execute(command));
   }
 
-  private end(
+  private async end(
     end: 'promote' | 'rollback',
     predictor: string,
     body: EndCanaryRequest,
     request: FastifyRequest,
   ): Promise<TrafficAnswer> {
     const command = new EndCanaryCommand(predictor, end, body, request.idempotency, traceparentOf(request));
-    return this.commands.execute(command);
+    return this.carriedOut(await this.commands.execute(command));
+  }
+
+  /** The answer does not wait for it: what was decided stands in the log, and is carried out from there. */
+  private carriedOut<Answer>(answer: Answer): Answer {
+    void this.trafficKeeper.look();
+    return answer;
   }
 
   @Get()
@@ -155,7 +163,7 @@ export class DeploymentsController {
     const predictors = await Promise.all(
       names.map(async (name) => {
         const state = await this.catalog.find(name);
-        return state === null ? [] : [predictorDocument(name, state)];
+        return state === null ? [] : [this.document(name, state)];
       }),
     );
     return { predictors: predictors.flat() };
@@ -165,7 +173,13 @@ export class DeploymentsController {
   @Scope('read', 'predictor')
   @ApiOperation({ summary: 'Versions, backends, the present split, and the canary if one runs' })
   async read(@Param('predictor') predictor: string): Promise<object> {
-    return predictorDocument(predictor, await this.catalog.get(predictor));
+    return this.document(predictor, await this.catalog.get(predictor));
+  }
+
+  private document(predictor: string, state: PredictorState): object {
+    const traffic = this.trafficKeeper.stateOf(predictor);
+    const document = predictorDocument(predictor, state);
+    return traffic === null ? document : { ...document, traffic };
   }
 }
 

@@ -24,6 +24,15 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import type { FailureKind } from '../event/prediction.js';
 import type { Split } from '../event/predictor.js';
 import {
+  ID_PATTERN,
+  NAME_LENGTH,
+  NAME_MESSAGE,
+  NAME_PATTERN,
+  Optional,
+  TIME_MESSAGE,
+  TIME_PATTERN,
+} from '../http/fields.js';
+import {
   BACKEND_SCHEMA,
   BACKEND_TYPE,
   BackendKind,
@@ -33,16 +42,7 @@ import {
   type HttpBackend,
   type RecordedBackend,
 } from './backends.dto.js';
-import {
-  ID_PATTERN,
-  NAME_LENGTH,
-  NAME_MESSAGE,
-  NAME_PATTERN,
-  Optional,
-  TIME_MESSAGE,
-  TIME_PATTERN,
-} from '../http/fields.js';
-import { EndCanaryRequest, ExactlyOneAnswer, Saying, PolicyRequest, SPLIT_SCHEMA } from './requests.dto.js';
+import { EndCanaryRequest, ExactlyOneAnswer, PolicyRequest, Saying, SPLIT_SCHEMA } from './requests.dto.js';
 
 /** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */
 @JSONSchema({ additionalProperties: true })

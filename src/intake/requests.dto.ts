@@ -26,15 +26,6 @@ import { JSONSchema } from 'class-validator-jsonschema';
 import type { Confirmations } from '../event/policy.js';
 import type { Split } from '../event/predictor.js';
 import {
-  BACKEND_SCHEMA,
-  BACKEND_TYPE,
-  BackendKind,
-  CANDIDATES_LIMIT,
-  ConstantBackend,
-  HttpBackend,
-  RecordedBackend,
-} from './backends.dto.js';
-import {
   NAME_LENGTH,
   NAME_MESSAGE,
   NAME_PATTERN,
@@ -42,6 +33,15 @@ import {
   TIME_MESSAGE,
   TIME_PATTERN,
 } from '../http/fields.js';
+import {
+  BACKEND_SCHEMA,
+  BACKEND_TYPE,
+  BackendKind,
+  CANDIDATES_LIMIT,
+  type ConstantBackend,
+  type HttpBackend,
+  type RecordedBackend,
+} from './backends.dto.js';
 
 export class PredictRequest {
   /** What the predictor is asked: any JSON but null, nested at most 100 deep. */

@@ -7,6 +7,7 @@ import { Public, Scope } from '../access/scope.js';
 import { receiptFor } from '../http/idempotency.js';
 import { Route } from '../http/route.js';
 import { EVENT_STORE, type EventStore } from '../store/event-store.js';
+import { PredictorCatalog } from '../store/predictor-catalog.js';
 import { WAREHOUSE, type Warehouse } from '../warehouse/warehouse.js';
 import { lagOf } from './lag.js';
 import { ProjectionLease } from './projection-lease.js';
@@ -26,6 +27,7 @@ export class StatusController {
     @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
     private readonly lease: ProjectionLease,
     private readonly rebuilds: Rebuilds,
+    private readonly catalog: PredictorCatalog,
   ) {}
 
   @Get('v1/status')
@@ -92,10 +94,12 @@ export class StatusController {
     return { status: 'ok' };
   }
 
+  /** App Engine asks before it sends requests: the connection to the store is made, the predictors are read. */
   @Get('_ah/warmup')
   @Public()
   @ApiExcludeEndpoint()
-  warmUp(): object {
+  async warmUp(): Promise<object> {
+    await this.catalog.all();
     return { status: 'ok' };
   }
 

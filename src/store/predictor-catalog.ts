@@ -86,6 +86,16 @@ export class PredictorCatalog {
     return this.store.predictors();
   }
 
+  /** Every predictor, by name. */
+  async all(): Promise<Map<string, PredictorState>> {
+    const found = new Map<string, PredictorState>();
+    for (const name of await this.names()) {
+      const state = await this.find(name);
+      if (state !== null) found.set(name, state);
+    }
+    return found;
+  }
+
   /**
    * Reads a predictor's stream, lets `decide` say what follows from it, and appends that; once more from the
    * start when another writer was faster.

@@ -290,6 +290,7 @@ describe('help', () => {
     const found = (await commands()).map((path) => path.join(' ')).sort();
     expect(found).toEqual([
       'demo',
+      'deploy',
       'events export',
       'events import',
       'gate',

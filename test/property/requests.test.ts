@@ -45,6 +45,8 @@ const candidate = body(
 const candidates = fc.array(candidate, { maxLength: 4 });
 const pointer = fc.constantFrom('', '/a', '/a/0');
 const mapping = body({}, { path: pointer, label: pointer, confidence: pointer });
+const appEngineName = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$/);
+const appEngine = body({ service: appEngineName }, { version: appEngineName, project: appEngineName });
 const backend = fc.oneof(
   body(
     { kind: fc.constant('http'), url: fc.webUrl() },
@@ -53,10 +55,11 @@ const backend = fc.oneof(
       timeoutMs: fc.integer({ min: 1, max: 60_000 }),
       request: bag,
       candidates: mapping,
+      appEngine,
     },
   ),
   body({ kind: fc.constant('constant'), candidates }),
-  body({ kind: fc.constant('recorded') }),
+  body({ kind: fc.constant('recorded') }, { appEngine }),
 );
 const alpha = body({}, { 'wrong-up': fc.double({ min: 1e-6, max: 0.5, noNaN: true }) });
 const policy = body(
