@@ -64,7 +64,10 @@ module.exports = {
     adapter('(@opentelemetry|prom-client)', '^src/observability/'),
     adapter('(@google-cloud/bigquery|umzug)', '^src/warehouse/warehouse\\.bigquery'),
     adapter('undici', '^src/serving/backend\\.http'),
-    adapter('google-auth-library', '^src/google-api'),
+    adapter(
+      'google-auth-library',
+      '^src/(google-api|observability/google-cloud|warehouse/warehouse\\.bigquery)',
+    ),
     {
       name: 'pure-files-import-no-nest-and-no-io',
       severity: 'error',

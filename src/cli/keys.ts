@@ -143,10 +143,13 @@ function scopes(text: string): Scope[] {
 /** Stores that others may open while a service has them open. */
 const OPEN_BESIDE = new Set<string>(['firestore']);
 
+const NO_SECRET = 'no subject is hashed here';
+
 async function withKeys(options: ServerOptions, work: (keys: Keys) => Promise<void>): Promise<void> {
   const client = ServiceClient.with(options);
   if (options.server !== undefined) return work(remoteKeys(client));
-  const configuration = await configurationFrom(process.env);
+  // Keys have nothing to do with subjects: whoever makes the first one need not know their secret.
+  const configuration = await configurationFrom({ ASSAY_SUBJECT_SECRET: NO_SECRET, ...process.env });
   const isBeside = OPEN_BESIDE.has(configuration.store.kind);
   if (!isBeside && (await isServiceThere(client))) return work(remoteKeys(client));
   const { openStore } = await import('../app.module.js');
