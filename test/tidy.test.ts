@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 import ts from 'typescript';
-import { VARIABLES } from '#assay/configuration.js';
+import { VARIABLES } from '#assay/configuration.variables.js';
 import { assay, call, type Folder, type RunningService, startService, temporaryFolder } from './given.js';
 
 const LINES_LIMIT = 300;

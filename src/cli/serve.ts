@@ -5,8 +5,8 @@ import {
   InvalidConfiguration,
   logFormatOf,
   readConfiguration,
-  VARIABLES,
 } from '../configuration.js';
+import { VARIABLES } from '../configuration.variables.js';
 import { completeEnvironment } from '../environment.js';
 import type { Service } from '../server.js';
 

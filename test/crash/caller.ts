@@ -204,6 +204,7 @@ export class Caller {
     const { url, life } = await this.service.running();
     try {
       const answer = await call(url, path, options);
+      if (answer.status === 503 && this.service.mayRefuse) return await this.refused();
       this.book.counts.acknowledged++;
       if (answer.headers.get('idempotency-replayed') === 'true') this.book.counts.replayed++;
       return answer;
@@ -213,6 +214,13 @@ export class Caller {
       await this.service.afterLife(life);
       return null;
     }
+  }
+
+  /** Nothing was written, unless an answer was lost behind the service: as with a connection that broke. */
+  private async refused(): Promise<null> {
+    this.book.counts.interrupted++;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return null;
   }
 
   private note(mark: string): Sent {

@@ -18,14 +18,27 @@ export class CrashingService {
   private up: Promise<Life>;
   private tellUp: (life: Life) => void = () => {};
 
-  constructor(private readonly folder: string) {
+  /**
+   * @param more environment beside its files
+   * @param mayRefuse whether it may answer 503: its store is elsewhere, and busy
+   */
+  constructor(
+    private readonly folder: string,
+    private readonly more: Record<string, string> = {},
+    readonly mayRefuse = false,
+  ) {
     this.up = this.nextUp();
   }
 
   async start(): Promise<void> {
-    this.service = await startService(this.folder, { LOG_LEVEL: 'error' });
+    this.service = await startService(this.folder, { LOG_LEVEL: 'error', ...this.more });
     this.life++;
     this.tellUp({ url: this.service.url, life: this.life });
+  }
+
+  /** Of the process that runs, or ran last. */
+  get pid(): number | undefined {
+    return this.service?.process.pid;
   }
 
   /** SIGKILL: nothing in the process gets to say goodbye. */
@@ -38,7 +51,7 @@ export class CrashingService {
   /** Starts one more process on the files and kills it a moment later, wherever its start has come to. */
   async startAndKill(afterMs: number): Promise<void> {
     const child = spawn(process.execPath, ['dist/cli/cli.js', 'serve'], {
-      env: serviceEnvironment(this.folder, { LOG_LEVEL: 'error' }),
+      env: serviceEnvironment(this.folder, { LOG_LEVEL: 'error', ...this.more }),
       stdio: 'ignore',
     });
     const ended = once(child, 'exit');

@@ -128,13 +128,13 @@ describe('a service beyond loopback', () => {
     const cron = (path: string, headers: Record<string, string> = {}): Promise<Answer> =>
       call(running?.url ?? '', `/internal/cron/${path}`, { headers });
     running = await startService(folder.path, { GAE_APPLICATION: 's~app' });
-    for (const path of ['projection', 'rebuild']) {
+    for (const path of ['project', 'rebuild']) {
       expect((await cron(path, { 'x-appengine-cron': 'true' })).status).toBe(200);
       expect((await cron(path)).body.type).toBe('urn:assay:problem:cron-only');
     }
     await running.stop();
     running = await startService(folder.path);
-    for (const path of ['projection', 'rebuild'])
+    for (const path of ['project', 'rebuild'])
       expect((await cron(path, { 'x-appengine-cron': 'true' })).status).toBe(404);
   }, 60_000);
 });
