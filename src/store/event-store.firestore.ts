@@ -29,6 +29,7 @@ import {
 import { FirestoreLeases } from './event-store.firestore.leases.js';
 import { FirestoreLog } from './event-store.firestore.log.js';
 import type { LeaseRequest, LeaseState } from './leases.js';
+import { Skew } from './event-store.firestore.skew.js';
 import { Queries } from './event-store.firestore.queries.js';
 import { RecentStreams } from './event-store.firestore.recent.js';
 import { requireAppendable } from './event-store.limits.js';
@@ -73,6 +74,7 @@ export class FirestoreEventStore implements EventStore {
   readonly #queries: Queries;
   readonly #log: FirestoreLog;
   readonly #leases: FirestoreLeases;
+  readonly #skew = new Skew();
   readonly #recent = new RecentStreams();
   #closing: Promise<void> | null = null;
   #appending = 0;
@@ -171,6 +173,10 @@ export class FirestoreEventStore implements EventStore {
     }
   }
 
+  skewSeconds(): number {
+    return this.#skew.largest(performance.now());
+  }
+
   async lease(request: LeaseRequest): Promise<LeaseState> {
     this.#requireOpen();
     return this.#leases.take(request);
@@ -212,10 +218,11 @@ export class FirestoreEventStore implements EventStore {
       }
       looked = false;
       try {
-        const { writeResults } = await this.#connection.commit(writes);
+        const { writeResults, commitTime } = await this.#connection.commit(writes);
         const at = microsecondsOf(
           writeResults[0]?.transformResults[0]?.timestampValue ?? { seconds: 0, nanos: 0 },
         );
+        this.#skew.add((microsecondsOf(commitTime) - at) / 1e6, performance.now());
         return { kind: 'appended', events: storedEvents(stream, key, expected + 1, events, at) };
       } catch (error) {
         if (!isTaken(error)) throw error;

@@ -126,6 +126,9 @@ describe(`on ${chosen.name}`, () => {
       const stored = [...(await waiting), ...later];
       expect(stored[0]?.recordedAt).toBeLessThan(stored[1]?.recordedAt ?? 0);
       expect(await readLog(store)).toEqual(stored);
+      // How late it was is told, so that somebody can be woken before it exceeds the horizon.
+      expect(store.skewSeconds()).toBeGreaterThan(0.2);
+      expect(store.skewSeconds()).toBeLessThan(20);
     });
 
     test('one that is later than the horizon is missed by readers, and found by counting', async () => {
