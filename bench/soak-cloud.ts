@@ -6,6 +6,7 @@
  * emulator. Exit status 1 when something was found.
  */
 import { twoInstancesRun } from '../test/crash/two-instances.js';
+import { chosenServer } from '../test/firestore/given.js';
 import { temporaryFolder } from '../test/given.js';
 
 function option(name: string, fallback: number): number {
@@ -25,6 +26,7 @@ const elapsed = (): string => `${((Date.now() - startedAt) / 1000).toFixed(0)} s
 console.log(`${answers} requests over two processes, ${kills} kills`);
 const { findings, ...numbers } = await twoInstancesRun({
   folder: folder.path,
+  firestore: chosenServer(),
   seed: option('seed', 1),
   callers: option('callers', 32),
   kills,

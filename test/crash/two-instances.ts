@@ -3,7 +3,7 @@
  * is killed again and again; then everything is held against what was acknowledged.
  */
 import { BigQueryServer } from '../bigquery/server.js';
-import { chosenServer, freshProject } from '../firestore/given.js';
+import { type ChosenServer, freshProject } from '../firestore/given.js';
 import { call, eventually } from '../given.js';
 import { type Book, Caller, chanceOf, emptyBook, LABELS, SERVED } from './caller.js';
 import { findingsOf } from './findings.js';
@@ -13,6 +13,8 @@ import { CrashingService } from './service.js';
 export interface TwoInstancesRun {
   /** For what the processes keep beside the two: nothing, so far. */
   folder: string;
+  /** The Firestore that both use. */
+  firestore: ChosenServer;
   seed: number;
   callers: number;
   kills: number;
@@ -33,8 +35,7 @@ const TAKEOVER_LIMIT_MS = 60_000;
 const CAUGHT_UP_LIMIT_MS = 120_000;
 
 export async function twoInstancesRun(run: TwoInstancesRun): Promise<TwoInstancesReport> {
-  const chosen = chosenServer();
-  const firestore = await chosen.start();
+  const firestore = await run.firestore.start();
   const bigquery = await BigQueryServer.start();
   const environment = {
     ...bigquery.environment(),
@@ -54,7 +55,7 @@ export async function twoInstancesRun(run: TwoInstancesRun): Promise<TwoInstance
     const { events, findings } = await findingsOf(alive, book, false);
     const said = book.predictions.reduce((sum, prediction) => sum + prediction.said.length - 1, 0);
     return {
-      firestore: chosen.name,
+      firestore: run.firestore.name,
       kills: run.kills,
       ...book.counts,
       predictions: book.predictions.length,

@@ -1,7 +1,7 @@
 /** The built service over Firestore: one round of the loop, and a store that goes away and comes back. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { FirestoreServer } from '../firestore/emulator.js';
-import { chosenServer, freshProject } from '../firestore/given.js';
+import { freshProject, smallServer } from '../firestore/given.js';
 import { Proxy } from '../firestore/proxy.js';
 import {
   assay,
@@ -15,7 +15,7 @@ import {
   temporaryFolder,
 } from '../given.js';
 
-const chosen = chosenServer();
+const chosen = smallServer();
 const PREDICT = '/v1/predictors/p/predictions';
 /** A request ends within the store's deadline, and some time for the way. */
 const REFUSED_WITHIN_MS = 8_000;

@@ -86,6 +86,6 @@ test('sealing in any steps, through redeliveries, lost answers and restarts', as
         await bigquery.close();
       }),
     ),
-    { numRuns: 20 },
+    { numRuns: 10 },
   );
 }, 90_000);

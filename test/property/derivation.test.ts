@@ -64,7 +64,7 @@ describe('sealing', () => {
           await warehouse.swapGeneration();
         }),
       ),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
   });
 });
@@ -99,7 +99,7 @@ describe('the outcome', () => {
           expect(await outcomes()).toEqual(foldedOutcomes(log));
         }),
       ),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 
@@ -124,7 +124,7 @@ describe('the outcome', () => {
           expect(await outcomes()).toEqual(expected);
         }),
       ),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
   });
 });
@@ -206,7 +206,7 @@ describe('text', () => {
           ]);
         }),
       ),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 });
