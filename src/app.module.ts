@@ -5,6 +5,7 @@ import {
   Logger,
   Module,
   type OnApplicationShutdown,
+  type OnModuleDestroy,
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
@@ -103,7 +104,7 @@ async function openWarehouse(where: Configuration['warehouse']): Promise<Warehou
 }
 
 @Module({})
-export class AppModule implements OnModuleInit, OnApplicationShutdown {
+export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
   constructor(
     private readonly projector: Projector,
     private readonly lease: ProjectionLease,
@@ -125,7 +126,13 @@ export class AppModule implements OnModuleInit, OnApplicationShutdown {
     this.traffic.start();
   }
 
+  /** Before open requests are waited for: one of them may wait for a lease that nobody gives. */
+  onModuleDestroy(): void {
+    this.lease.refuse();
+  }
+
   async onApplicationShutdown(): Promise<void> {
+    this.metrics.unwatch();
     await this.traffic.stop();
     await this.judge.stop();
     await this.rebuilds.settled();

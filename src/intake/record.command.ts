@@ -116,7 +116,7 @@ export class RecordHandler implements ICommandHandler<RecordCommand> {
     let sorted: Sorted | undefined;
     await this.catalog.append(predictor, (_, history) => {
       sorted = sortOut(read, history);
-      return { events: sorted.fresh };
+      return { events: sorted.fresh, isHistory: true };
     });
     if (sorted !== undefined) count(sorted, answer);
   }

@@ -41,6 +41,11 @@ export class Metrics implements Tally {
   }
 
   /** From now on scrapes show store, projection and canaries. */
+  /** Store and projection are about to close: what is told last is how they were. */
+  unwatch(): void {
+    this.watched = null;
+  }
+
   async watch(watched: Watched): Promise<void> {
     this.watched = watched;
     await this.lookAtPredictors(watched).catch(() => undefined);

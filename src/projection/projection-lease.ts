@@ -13,6 +13,8 @@ export interface ProjectionNote {
   checkpoint: string | null;
   /** What stopped the last step; null while all is well. */
   error: string | null;
+  /** Whether events are being taken out of the warehouse and put back. */
+  isMending: boolean;
   lastRebuild: LastRebuild | null;
 }
 
@@ -37,11 +39,21 @@ const TIMES: LeaseTimes = { ttlMs: 15_000, everyMs: 4_000 };
 export class ProjectionLease {
   /** By this process's own monotonic clock, from before the request: never later than the store sees it. */
   private heldUntil = 0;
-  private note: ProjectionNote = { asOf: null, checkpoint: null, error: null, lastRebuild: null };
+  private note: ProjectionNote = {
+    asOf: null,
+    checkpoint: null,
+    error: null,
+    isMending: false,
+    lastRebuild: null,
+  };
   private holding: string | null = null;
   private wanted = 0;
   private working = 0;
-  private stepping: Promise<unknown> = Promise.resolve();
+  private steps = 0;
+  /** Asked for by another process: no new step begins, and the lease is released once none is under way. */
+  private isGivingUp = false;
+  private refusing = false;
+  private taking = 0;
   private stopping = false;
   private timer: NodeJS.Timeout | null = null;
   private asking: Promise<void> = Promise.resolve();
@@ -73,7 +85,12 @@ export class ProjectionLease {
   }
 
   isHeld(): boolean {
-    return performance.now() < this.heldUntil;
+    return performance.now() < this.heldUntil && !this.isGivingUp;
+  }
+
+  /** Changes whenever this process has taken the lease: what it knew before may be out of date. */
+  get epoch(): number {
+    return this.taking;
   }
 
   /** The process that has it, as far as is known here; null when there is none. */
@@ -91,28 +108,48 @@ export class ProjectionLease {
     this.note = { ...this.note, ...note };
   }
 
-  /** Does a piece of work that must not run in two processes: waits for the lease, and keeps it meanwhile. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
+  /** Whoever waits for the lease now, or will, is told that the service is stopping. */
+  refuse(): void {
+    this.refusing = true;
+  }
+
+  /**
+   * Does a piece of work that must not run in two processes: waits for the lease, and keeps it meanwhile.
+   * @param work is given a function that throws when the lease was lost all the same; it asks before each step
+   *   that another process must not take at the same time
+   */
+  async during<T>(work: (unlessLost: () => void) => Promise<T>): Promise<T> {
     this.wanted += 1;
     try {
-      await this.taken();
-      this.working += 1;
-      return await work().finally(() => (this.working -= 1));
+      const epoch = await this.taken();
+      const unlessLost = (): void => {
+        if (this.isHeld() && this.taking === epoch) return;
+        throw new Error('another process has taken the projection over meanwhile: start again');
+      };
+      return await work(unlessLost).finally(() => (this.working -= 1));
     } finally {
       this.wanted -= 1;
     }
   }
 
   /** A short piece of work of the holder: the lease is not given away before it has ended. */
-  step<T>(work: () => Promise<T>): Promise<T> {
-    const step = work();
-    this.stepping = step.catch(() => undefined);
-    return step;
+  async step<T>(work: () => Promise<T>): Promise<T> {
+    this.steps += 1;
+    try {
+      return await work();
+    } finally {
+      this.steps -= 1;
+    }
   }
 
-  private async taken(): Promise<void> {
-    while (!this.isHeld()) {
-      if (this.stopping) throw new Error('the service is stopping');
+  /** Waits for the lease, and marks it as in use in the same moment. */
+  private async taken(): Promise<number> {
+    for (;;) {
+      if (this.refusing || this.stopping) throw new Error('the service is stopping');
+      if (this.isHeld()) {
+        this.working += 1;
+        return this.taking;
+      }
       await this.ask();
       if (!this.isHeld()) await new Promise((resolve) => setTimeout(resolve, this.times.everyMs / 4));
     }
@@ -129,27 +166,43 @@ export class ProjectionLease {
     const before = performance.now();
     const wasHeld = this.isHeld();
     try {
-      const state = await this.store.lease({
-        name: NAME,
-        holder: this.holder,
-        ttlMs: this.times.ttlMs,
-        insists: this.wanted > 0,
-        note: JSON.stringify(this.note),
-      });
-      this.holding = state.holder;
-      if (state.holder !== this.holder) {
-        this.heldUntil = 0;
-        if (state.note !== null) this.note = JSON.parse(state.note) as ProjectionNote;
-      } else if (state.wantedBy !== null && this.working === 0) {
-        this.heldUntil = 0;
-        await this.stepping;
-        await this.store.releaseLease(NAME, this.holder);
-      } else {
-        this.heldUntil = before + this.times.ttlMs;
-      }
+      await this.renew(before);
     } catch {
       // The store is away: the lease runs out by itself, and the store's own errors are told elsewhere.
     }
-    if (this.isHeld() !== wasHeld) this.changed();
+    const isHeld = this.isHeld();
+    if (isHeld && !wasHeld) this.taking += 1;
+    if (isHeld !== wasHeld) this.changed();
+  }
+
+  /** What was told last; whoever was mending is not any more when its lease has come to this process. */
+  private noteOf(told: string, holder: string | null): ProjectionNote {
+    const note = JSON.parse(told) as ProjectionNote;
+    return holder === this.holder ? { ...note, isMending: false } : note;
+  }
+
+  private async renew(before: number): Promise<void> {
+    const isOurs = before < this.heldUntil;
+    const state = await this.store.lease({
+      name: NAME,
+      holder: this.holder,
+      ttlMs: this.times.ttlMs,
+      insists: this.wanted > 0 && !this.isGivingUp,
+      // Only who has followed the log can say how far it is.
+      note: isOurs ? JSON.stringify(this.note) : null,
+    });
+    this.holding = state.holder;
+    if (!isOurs && state.note !== null) this.note = this.noteOf(state.note, state.holder);
+    if (state.holder !== this.holder) {
+      this.heldUntil = 0;
+      this.isGivingUp = false;
+      return;
+    }
+    this.heldUntil = before + this.times.ttlMs;
+    this.isGivingUp = state.wantedBy !== null && this.working === 0;
+    if (!this.isGivingUp || this.steps > 0) return;
+    this.heldUntil = 0;
+    this.isGivingUp = false;
+    await this.store.releaseLease(NAME, this.holder);
   }
 }

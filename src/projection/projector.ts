@@ -25,6 +25,7 @@ const BACKOFF_LIMIT_MS = 10_000;
 export class Projector {
   private checkpoint: string | null | undefined;
   private failures = 0;
+  private epoch = 0;
   private nudged = false;
   private stopping = false;
   private wake: () => void = () => {};
@@ -63,10 +64,8 @@ export class Projector {
   private async run(): Promise<void> {
     while (!this.stopping) {
       this.nudged = false;
+      if (this.epoch !== this.lease.epoch) this.startAfresh();
       if (!this.lease.isHeld()) {
-        // Whoever had it meanwhile went on from here.
-        this.checkpoint = undefined;
-        this.late.forget();
         await this.rest(IDLE_MS, true);
         continue;
       }
@@ -103,6 +102,13 @@ export class Projector {
     if (page.atEnd) this.lease.tell({ asOf: lookedAt - this.store.settleMs });
     await this.late.fillIn(lookedAt);
     return { atEnd: page.atEnd, events: page.events.length };
+  }
+
+  /** Whoever had the lease meanwhile went on from where this process knows the projection to be. */
+  private startAfresh(): void {
+    this.epoch = this.lease.epoch;
+    this.checkpoint = undefined;
+    this.late.forget();
   }
 
   private async readCheckpoint(): Promise<void> {

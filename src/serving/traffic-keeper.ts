@@ -52,6 +52,8 @@ const UNKNOWN: Kept = {
 };
 
 export class TrafficKeeper {
+  /** The predictor that splits a service's traffic; it stays so for as long as it wants to. */
+  private readonly owners = new Map<string, string>();
   private readonly kept = new Map<string, Kept>();
   private readonly stopping = new AbortController();
   private timer: NodeJS.Timeout | null = null;
@@ -119,22 +121,37 @@ export class TrafficKeeper {
 
   private async lookAtAll(control: TrafficControl): Promise<void> {
     if (this.stopping.signal.aborted) return;
-    const owners = new Map<string, string>();
     const keeping: Array<Promise<void>> = [];
-    for (const [predictor, state] of await this.predictors()) {
+    const wantedBy = await this.wantedByPredictor(control);
+    for (const [service, owner] of this.owners) {
+      const wanted = wantedBy.get(owner);
+      if (wanted === undefined || nameOf(wanted) !== service) this.owners.delete(service);
+    }
+    for (const [predictor, wanted] of wantedBy) {
       try {
-        const wanted = wantedTraffic(state, control.places, this.project);
-        if (wanted === null) {
-          this.kept.delete(predictor);
-          continue;
-        }
-        unlessTaken(owners, predictor, wanted);
+        unlessTaken(this.owners, predictor, wanted);
         keeping.push(this.keep(control, predictor, wanted));
       } catch (error) {
         this.failed(predictor, null, error);
       }
     }
     await Promise.all(keeping);
+  }
+
+  /** What is wanted, those first that were deployed first: who comes later takes no service from another. */
+  private async wantedByPredictor(control: TrafficControl): Promise<Map<string, WantedTraffic>> {
+    const found: Array<[predictor: string, wanted: WantedTraffic, since: number]> = [];
+    for (const [predictor, state] of await this.predictors()) {
+      try {
+        const wanted = wantedTraffic(state, control.places, this.project);
+        if (wanted === null) this.kept.delete(predictor);
+        else found.push([predictor, wanted, state.splits[0]?.at ?? Infinity]);
+      } catch (error) {
+        this.failed(predictor, null, error);
+      }
+    }
+    found.sort(([, , a], [, , b]) => a - b);
+    return new Map(found.map(([predictor, wanted]) => [predictor, wanted]));
   }
 
   private async keep(control: TrafficControl, predictor: string, wanted: WantedTraffic): Promise<void> {
@@ -167,15 +184,19 @@ export class TrafficKeeper {
 }
 
 /** Two predictors would take a service from each other for ever. */
-function unlessTaken(owners: Map<string, string>, predictor: string, { target }: WantedTraffic): void {
-  const name = `${target.project}/${target.service}`;
+function unlessTaken(owners: Map<string, string>, predictor: string, wanted: WantedTraffic): void {
+  const name = nameOf(wanted);
   const owner = owners.get(name);
-  if (owner !== undefined) {
+  if (owner !== undefined && owner !== predictor) {
     throw new TrafficRefused(
-      `the App Engine service ${target.service} has its split from predictor "${owner}" already: give each predictor a service of its own`,
+      `the App Engine service ${wanted.target.service} has its split from predictor "${owner}" already: give each predictor a service of its own`,
     );
   }
   owners.set(name, predictor);
+}
+
+function nameOf({ target }: WantedTraffic): string {
+  return `${target.project}/${target.service}`;
 }
 
 function trustedUntil({ error, checkedAt }: Kept): number {

@@ -148,12 +148,13 @@ export class FirestoreConnection {
   commit(writes: Write[]): Promise<Committed> {
     return this.#until(this.#database.callMs, async (options) => {
       const { stub, metadata } = this.#opened();
+      const sentAt = performance.now();
       const answer = await new Promise<Committed>((resolve, reject) => {
         stub.commit({ writes, database: this.#name }, metadata, options, (error, committed) =>
           error === null ? resolve(committed) : reject(error),
         );
       });
-      this.#hear(answer.commitTime);
+      this.#hear(answer.commitTime, sentAt);
       return answer;
     });
   }
@@ -234,8 +235,9 @@ export class FirestoreConnection {
   ): Promise<boolean> {
     return new Promise((resolve, reject) => {
       let complete = true;
+      const sentAt = performance.now();
       answers.on('data', (answer) => {
-        if (answer.readTime) this.#hear(answer.readTime);
+        if (answer.readTime) this.#hear(answer.readTime, sentAt);
         if (!complete || take(answer)) return;
         complete = false;
         answers.cancel();
@@ -246,9 +248,15 @@ export class FirestoreConnection {
     });
   }
 
-  #hear(timestamp: Timestamp): void {
-    const at = microsecondsOf(timestamp);
-    if (at > this.serverTime) this.#told = { at, by: performance.now() };
+  /** @param sentAt when the request left that this answers, by our clock, milliseconds */
+  #hear(timestamp: Timestamp, sentAt: number): void {
+    const told = microsecondsOf(timestamp);
+    const by = performance.now();
+    const estimate = this.serverTime;
+    // Our clock may run faster than the server's: what it made of earlier answers must not run away.
+    const atMost = told + (by - sentAt) * 1_000;
+    if (told > estimate) this.#told = { at: told, by };
+    else if (estimate > atMost) this.#told = { at: atMost, by };
   }
 
   #opened(): { stub: Stub; metadata: Metadata } {

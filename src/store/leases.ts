@@ -14,7 +14,7 @@ export interface LeaseRequest {
   ttlMs: number;
   /** Asks the present holder to give it up, and goes before those who do not insist. */
   insists: boolean;
-  /** What the holder tells everybody who looks; ignored from others. */
+  /** What the holder tells everybody who looks; ignored from others, and null leaves what was told. */
   note: string | null;
 }
 
@@ -43,7 +43,7 @@ export function takeLease(known: LeaseRecord | null, request: LeaseRequest, now:
   const isFree = record.holder === null && (record.wantedBy === null || record.wantedBy === holder);
   if (record.holder === holder || isFree) {
     const wantedBy = record.wantedBy === holder ? null : record.wantedBy;
-    return { ...record, holder, note, wantedBy, until: now + ttlMs };
+    return { ...record, holder, note: note ?? record.note, wantedBy, until: now + ttlMs };
   }
   const isHeard = insists && (record.wantedBy === null || record.wantedBy === holder);
   return isHeard ? { ...record, wantedBy: holder, wantedUntil: now + ttlMs } : record;

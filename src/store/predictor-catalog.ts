@@ -26,6 +26,8 @@ interface Known {
 
 export interface Decision {
   events: NewEvent[];
+  /** They happened when they say, and may lie in the past: back-filled. Otherwise they happen now. */
+  isHistory?: boolean;
   receipt?: Receipt;
 }
 
@@ -111,7 +113,8 @@ export class PredictorCatalog {
       const decision = decide(foldPredictor(events), events);
       if (decision.events.length === 0) return { kind: 'duplicate', events: [] };
       const revision = events.at(-1)?.revision ?? NO_STREAM;
-      const result = await this.store.append(stream, revision, decision.events, decision.receipt);
+      const now = decision.isHistory ? decision.events : notBefore(events, decision.events);
+      const result = await this.store.append(stream, revision, now, decision.receipt);
       this.known.delete(predictor);
       if (result.kind !== 'conflict') return result;
       if (attempt === ATTEMPTS) {
@@ -122,6 +125,15 @@ export class PredictorCatalog {
       }
     }
   }
+}
+
+/**
+ * Events of a predictor count in the order in which they happened, and processes have different clocks: what is
+ * decided now must not come to lie before what it was decided on.
+ */
+function notBefore(known: readonly StoredEvent[], events: readonly NewEvent[]): NewEvent[] {
+  const latest = known.reduce((time, { occurredAt }) => Math.max(time, occurredAt), 0);
+  return events.map((event) => (event.occurredAt < latest ? { ...event, occurredAt: latest } : event));
 }
 
 export function unknownPredictor(predictor: string): Problem {

@@ -26,6 +26,8 @@ export interface ProjectionProgress {
   checkpoint: string | null;
   /** Whether this process runs it. Only that one judges without being asked. */
   isOurs: boolean;
+  /** Whether events are being taken out and put back: then an hour may be missing, and no verdict is final. */
+  isMending: boolean;
 }
 
 export interface CanaryHealth {
@@ -63,6 +65,8 @@ export class Judge {
   private readonly remembered = new Map<string, Remembered>();
   private timer: NodeJS.Timeout | null = null;
   private round: Promise<void> = Promise.resolve();
+  private isJudging = false;
+  private isStopping = false;
 
   constructor(
     private readonly catalog: PredictorCatalog,
@@ -73,12 +77,18 @@ export class Judge {
 
   start(): void {
     this.timer ??= setInterval(() => {
-      this.round = this.round.then(() => this.judgeAll()).catch(this.onError);
+      // A round that takes longer than the pause between two is not followed by a queue of them.
+      if (this.isJudging) return;
+      this.isJudging = true;
+      this.round = this.judgeAll()
+        .catch(this.onError)
+        .finally(() => (this.isJudging = false));
     }, ROUND_MS);
     this.timer.unref();
   }
 
   async stop(): Promise<void> {
+    this.isStopping = true;
     if (this.timer !== null) clearInterval(this.timer);
     await this.round;
   }
@@ -95,7 +105,8 @@ export class Judge {
     }
     const { asOf, lagSeconds } = this.asOf();
     const { judgement, labelsOnStep } = await this.judge(predictor, state, canary, asOf, lagSeconds);
-    if (canary.judged === null) await this.keepVerdict(predictor, canary, judgement);
+    const { isMending } = this.progress();
+    if (canary.judged === null && !isMending) await this.keepVerdict(predictor, canary, judgement);
     const verdict = canary.judged?.verdict ?? judgement.verdict;
     const reason = canary.judged?.reason ?? judgement.reason;
     const view: RampView = {
@@ -116,18 +127,24 @@ export class Judge {
       asOf,
       lagSeconds,
       ramp: rampProgress(view),
-      move: nextMove(view),
+      move: isMending ? null : nextMove(view),
     };
   }
 
   private async judgeAll(): Promise<void> {
     if (!this.progress().isOurs) return;
     for (const predictor of await this.catalog.names()) {
-      const state = await this.catalog.find(predictor);
-      if (!state?.canary || (state.canary.judged !== null && state.canary.ramp === null)) continue;
-      const { canary, move } = await this.health(predictor);
-      if (move !== null) await this.carryOut(predictor, canary, state.split, move);
+      if (this.isStopping) return;
+      // One whose question fails must not keep the others from their verdicts.
+      await this.judgeAndMove(predictor).catch(this.onError);
     }
+  }
+
+  private async judgeAndMove(predictor: string): Promise<void> {
+    const state = await this.catalog.find(predictor);
+    if (!state?.canary || (state.canary.judged !== null && state.canary.ramp === null)) return;
+    const { canary, move } = await this.health(predictor);
+    if (move !== null) await this.carryOut(predictor, canary, state.split, move);
   }
 
   /** Appends a move to the state that it was decided on; to any other it is not a move any more. */
