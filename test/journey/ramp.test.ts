@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   call,
+  cloudEvent,
   eventually,
   type Folder,
   type RunningService,
+  sendEvents,
   startService,
   temporaryFolder,
 } from '../given.js';
@@ -170,8 +172,19 @@ describe('a person', () => {
     expect((await predictor('slow')).canary.paused).toBe(true);
   });
 
-  it('cannot steer what has no ramp, or does not run', async () => {
+  it('is not overruled by what another clock dated later', async () => {
+    const ahead = Date.now() + 120_000;
+    const split = cloudEvent('predictor.traffic_split', 'ahead', ahead, {
+      predictor: 'slow',
+      split: { v1: 0.4, v2: 0.6 },
+    });
+    expect((await sendEvents(service.url, [split])).body.accepted).toBe(1);
+    expect((await predictor('slow')).split.v2).toBe(0.6);
     await post('slow/rollback', { version: 'v2' });
+    expect(await predictor('slow')).toMatchObject({ split: { v1: 1 }, canary: null });
+  });
+
+  it('cannot steer what has no ramp, or does not run', async () => {
     expect((await post('slow/canary/pause')).status).toBe(404);
     await post('slow/deployments', { version: 'v3', backend: constant('truth'), canary: {} });
     const manual = await post('slow/canary/pause');
