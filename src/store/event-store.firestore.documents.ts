@@ -7,7 +7,6 @@
 import { hash } from 'node:crypto';
 import type { NewEvent, StoredEvent } from '../event/envelope.js';
 import { InvalidPosition, TooLarge, type Receipt } from './event-store.js';
-import type { LeaseRecord } from './leases.js';
 
 /** A value of a field, one member of it set. */
 export interface Value {
@@ -71,10 +70,10 @@ export const time = (microseconds: number): Value => ({
   },
 });
 
-const textOrNone = (value: string | null): Value => (value === null ? NONE : { stringValue: value });
+export const textOrNone = (value: string | null): Value => (value === null ? NONE : { stringValue: value });
 const textOf = (value: Value | undefined): string => value?.stringValue ?? '';
-const textOrNullOf = (value: Value | undefined): string | null => value?.stringValue ?? null;
-const wholeOf = (value: Value | undefined): number => Number(value?.integerValue ?? 0);
+export const textOrNullOf = (value: Value | undefined): string | null => value?.stringValue ?? null;
+export const wholeOf = (value: Value | undefined): number => Number(value?.integerValue ?? 0);
 
 /** Microseconds since 1970. */
 export function microsecondsOf({ seconds, nanos }: Timestamp): number {
@@ -108,7 +107,8 @@ export function receiptPath(key: string): string {
   return `receipts/k-${escaped(key)}`;
 }
 
-const escaped = (name: string): string =>
+/** A name as it may be a part of a document's. */
+export const escaped = (name: string): string =>
   name.replace(RESERVED, (character) => `%${character.charCodeAt(0).toString(16)}`);
 
 /** The predictor a stream is about, or null when it is about something else. */
@@ -276,32 +276,4 @@ export function namesOf({ fields }: Document): string[] {
 
 export function layoutOf({ fields }: Document): number {
   return wholeOf(fields.layout);
-}
-
-export function leasePath(name: string): string {
-  return `leases/${name.replace(RESERVED, encodeURIComponent)}`;
-}
-
-export function fieldsOfLease({ holder, note, wantedBy, until, wantedUntil }: LeaseRecord): Fields {
-  return {
-    holder: textOrNone(holder),
-    note: textOrNone(note),
-    wantedBy: textOrNone(wantedBy),
-    until: whole(until),
-    wantedUntil: whole(wantedUntil),
-  };
-}
-
-export function leaseOf({ fields }: Document): LeaseRecord {
-  return {
-    holder: textOrNullOf(fields.holder),
-    note: textOrNullOf(fields.note),
-    wantedBy: textOrNullOf(fields.wantedBy),
-    until: wholeOf(fields.until),
-    wantedUntil: wholeOf(fields.wantedUntil),
-  };
-}
-
-export function sameLease(a: LeaseRecord, b: LeaseRecord): boolean {
-  return JSON.stringify(fieldsOfLease(a)) === JSON.stringify(fieldsOfLease(b));
 }

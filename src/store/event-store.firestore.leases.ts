@@ -1,11 +1,13 @@
 /** Leases as documents: read, decide, and write only if nobody wrote in between. */
 import { type FirestoreConnection, isOutdated, isTaken } from './event-store.firestore.client.js';
 import {
-  fieldsOfLease,
-  leaseOf,
-  leasePath,
-  sameLease,
   type Document,
+  escaped,
+  type Fields,
+  textOrNone,
+  textOrNullOf,
+  whole,
+  wholeOf,
 } from './event-store.firestore.documents.js';
 import { StoreUnavailable } from './event-store.js';
 import { type LeaseRecord, type LeaseRequest, type LeaseState, releaseLease, takeLease } from './leases.js';
@@ -56,4 +58,33 @@ export class FirestoreLeases {
       throw error;
     }
   }
+}
+
+function leasePath(name: string): string {
+  return `leases/${escaped(name)}`;
+}
+
+/** Out of the automatic indexes, each of them: deploy/firestore/firestore.indexes.json. */
+export function fieldsOfLease({ holder, note, wantedBy, until, wantedUntil }: LeaseRecord): Fields {
+  return {
+    holder: textOrNone(holder),
+    note: textOrNone(note),
+    wantedBy: textOrNone(wantedBy),
+    until: whole(until),
+    wantedUntil: whole(wantedUntil),
+  };
+}
+
+function leaseOf({ fields }: Document): LeaseRecord {
+  return {
+    holder: textOrNullOf(fields.holder),
+    note: textOrNullOf(fields.note),
+    wantedBy: textOrNullOf(fields.wantedBy),
+    until: wholeOf(fields.until),
+    wantedUntil: wholeOf(fields.wantedUntil),
+  };
+}
+
+function sameLease(a: LeaseRecord, b: LeaseRecord): boolean {
+  return JSON.stringify(fieldsOfLease(a)) === JSON.stringify(fieldsOfLease(b));
 }

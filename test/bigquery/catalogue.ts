@@ -2,7 +2,6 @@
  * Every statement that the service can send to BigQuery, with slots in the place of what is written into its
  * text. The local server answers nothing else: what is missing here fails the suite.
  */
-import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
 import { bucketsStatement } from '#assay/verdict/cells.js';
@@ -69,27 +68,5 @@ export function templates(): ListedStatement[] {
     ...adapterStatements(PROJECTION, literals),
     ...questions,
     ...BINS.flatMap((bins) => [buckets(bins, undefined), buckets(bins, NUMBER_SLOT + 3)]),
-  ];
-}
-
-/** With values, as they are sent: to be analysed and evaluated. */
-export function everyStatement(): ListedStatement[] {
-  const literals = {
-    generation: 1,
-    next: 2,
-    sealedTo: 1000,
-    upTo: 2000,
-    tailFrom: '2026-03-01T09:00:00.000Z',
-    streamsFrom: '2026-01-30T09:00:00.000Z',
-  };
-  return [
-    ...adapterStatements(PROJECTION, literals),
-    ...questions,
-    { name: 'canary-buckets', statement: bucketsStatement(DEFAULT_POLICY), parameters: BUCKETS },
-    {
-      name: 'canary-buckets-latency',
-      statement: bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
-      parameters: BUCKETS,
-    },
   ];
 }

@@ -1,11 +1,11 @@
 /** What Firestore refuses, what people are told then, and that every query has its index. */
+import { fieldsOfLease } from '#assay/store/event-store.firestore.leases.js';
 import { takeLease } from '#assay/store/leases.js';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { status } from '@grpc/grpc-js';
 import {
   fieldsOfEvent,
-  fieldsOfLease,
   fieldsOfReceipt,
   NONE,
   streamKey,
