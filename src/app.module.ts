@@ -50,6 +50,7 @@ import { PredictorCatalog } from './store/predictor-catalog.js';
 import { CanaryController } from './verdict/canary.controller.js';
 import { Judge } from './verdict/judge.js';
 import { DuckDbWarehouse } from './warehouse/warehouse.duckdb.js';
+import { announcingWarehouse } from './warehouse/warehouse.announcing.js';
 import { WAREHOUSE, type Warehouse } from './warehouse/warehouse.js';
 
 /** A nudge that events were appended; it may be lost. */
@@ -218,14 +219,17 @@ function derived(store: EventStore, warehouse: Warehouse, observability: Observa
     },
     {
       provide: Projector,
-      inject: [ProjectionLease],
-      useFactory: (lease: ProjectionLease) =>
-        new Projector(store, warehouse, lease, (error) => logger.error('the projection stopped', error)),
+      inject: [ProjectionLease, Judge],
+      useFactory: (lease: ProjectionLease, judge: Judge) =>
+        new Projector(store, announcingWarehouse(warehouse, judge), lease, (error) =>
+          logger.error('the projection stopped', error),
+        ),
     },
     {
       provide: Rebuilds,
-      inject: [ProjectionLease],
-      useFactory: (lease: ProjectionLease) => new Rebuilds(store, warehouse, lease, observability.rebuild()),
+      inject: [ProjectionLease, Judge],
+      useFactory: (lease: ProjectionLease, judge: Judge) =>
+        new Rebuilds(store, announcingWarehouse(warehouse, judge), lease, observability.rebuild()),
     },
     {
       provide: Judge,
@@ -235,7 +239,7 @@ function derived(store: EventStore, warehouse: Warehouse, observability: Observa
           observability.aroundJudging,
           catalog,
           warehouse,
-          () => ({ ...lease.told(), isOurs: lease.isHeld() }),
+          () => ({ ...lease.told(), isOurs: lease.isHeld(), epoch: lease.epoch }),
           (error) => logger.error('judging failed', error),
         ),
     },

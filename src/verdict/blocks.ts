@@ -74,12 +74,6 @@ export function closedBlocks(rows: readonly BucketRow[], window: BlockWindow): B
   return blocks.filter((block) => block.closesAt <= window.asOf).sort(byClosing);
 }
 
-/** The first bucket that began after the canary started, milliseconds. */
-export function firstBucket(startedAt: number, bucketSeconds: number): number {
-  const width = bucketSeconds * 1000;
-  return Math.ceil(startedAt / width) * width;
-}
-
 /** The canary's share of what both arms receive under `split`; null when they receive nothing. */
 export function canaryShareOf(split: Split, { baseline, canary }: Arms): number | null {
   const share = split[canary] ?? 0;

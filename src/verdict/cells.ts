@@ -47,47 +47,101 @@ export type CellPolicy = Pick<Policy, 'rightWithin' | 'latencyLimitMs' | 'bucket
 /** How far before its prediction a label may be dated by another clock; it counts at age 0 then. */
 const CLOCK_SKEW_MS = 86_400_000;
 
-/** The rows of both versions, in order of bucket and version; a bucket without predictions has none. */
-export async function readBuckets(warehouse: Warehouse, request: BucketsRequest): Promise<BucketRow[]> {
+/** The first bucket that began after the canary started, milliseconds. */
+export function firstBucket(startedAt: number, bucketSeconds: number): number {
+  const width = bucketSeconds * 1000;
+  return Math.ceil(startedAt / width) * width;
+}
+
+/**
+ * The rows of both versions, in order of bucket and version; a bucket without predictions has none.
+ * @param only starts of the buckets that are wanted, if not all of them; one at least
+ */
+export async function readBuckets(
+  warehouse: Warehouse,
+  request: BucketsRequest,
+  only?: readonly number[],
+): Promise<BucketRow[]> {
   const { predictor, baseline, canary, startedAt, policy } = request;
-  const bucketMs = Math.round(policy.bucketSeconds * 1000);
-  const since = Math.ceil(startedAt / bucketMs) * bucketMs;
+  const since = firstBucket(startedAt, policy.bucketSeconds);
+  const window = { predictor, baseline, canary, since, labelsSince: since - CLOCK_SKEW_MS };
   type Row = Omit<BucketRow, 'right' | 'wrong'> & { rightMeans: number[]; wrongMeans: number[] };
-  const rows = await warehouse.query<Row>(bucketsStatement(policy), {
-    predictor,
-    baseline,
-    canary,
-    since,
-    labelsSince: since - CLOCK_SKEW_MS,
-  });
+  const rows = await warehouse.query<Row>(
+    bucketsStatement(policy, only !== undefined),
+    only === undefined ? window : { ...window, from: Math.min(...only), buckets: only.join('\n') },
+  );
   return rows.map(({ rightMeans, wrongMeans, ...row }) => ({ ...row, right: rightMeans, wrong: wrongMeans }));
 }
 
-/** Parameters: predictor, baseline, canary; since and labelsSince in milliseconds. */
-export function bucketsStatement(policy: CellPolicy): Statement {
+/** The buckets to which some of the predictor's predictions belong; of those that are not there, nothing. */
+export async function bucketsOf(
+  warehouse: Warehouse,
+  { predictor, policy }: BucketsRequest,
+  predictionIds: readonly string[],
+): Promise<number[]> {
+  // No id holds a control character.
+  const ids = predictionIds.join('\n');
+  const rows = await warehouse.query<{ bucket: number }>(bucketsOfStatement(policy), { predictor, ids });
+  return rows.map(({ bucket }) => bucket);
+}
+
+/** Parameters: predictor; ids, one a line. */
+export function bucketsOfStatement(policy: CellPolicy): Statement {
+  return (sql) => `
+SELECT DISTINCT ${bucketOf('p.predicted_at', policy)(sql)} AS bucket
+FROM ${sql.table('predictions')} AS p
+WHERE p.predictor = ${sql.param('predictor')} AND p.prediction_id IN (
+  SELECT line FROM ${sql.lines(sql.param('ids'))})`;
+}
+
+const bucketOf =
+  (timestamp: string, { bucketSeconds }: CellPolicy): Statement =>
+  (sql) => {
+    const bucketMs = Math.round(bucketSeconds * 1000);
+    return `${bucketMs} * ${sql.quotient(sql.toMillis(timestamp), String(bucketMs))}`;
+  };
+
+/**
+ * Parameters: predictor, baseline, canary; since and labelsSince in milliseconds. Where only some buckets are
+ * wanted: from, the start of the first of them, and buckets, the starts of all, one a line; in milliseconds.
+ */
+export function bucketsStatement(policy: CellPolicy, onlySome = false): Statement {
   const bins = policy.ageEdgesSeconds.slice(1).map((_, bin) => bin);
   return (sql) => {
     const sumOfMeans = (part: string, whole: string) => `SUM(COALESCE(${sql.safeDivide(part, whole)}, 0))`;
     const perBin = (expression: (bin: number) => string) => `[${bins.map(expression).join(', ')}]`;
+    const isNew = onlySome ? 'nth = 1 AND COALESCE(seen_at >= first_predicted_at, TRUE)' : 'nth = 1';
     return `
 SELECT version, bucket, SUM(predictions) AS predictions, COUNT(*) AS subjects,
   ${sumOfMeans('failed', 'predictions')} AS errors,
-  ${sql.countIf('timed > 0')} AS timedSubjects, ${sumOfMeans('slow', 'timed')} AS slow, ${sql.countIf('nth = 1')} AS newcomers,
+  ${sql.countIf('timed > 0')} AS timedSubjects, ${sumOfMeans('slow', 'timed')} AS slow, ${sql.countIf(isNew)} AS newcomers,
   ${perBin((bin) => sql.countIf(`at_risk_${bin} > 0`))} AS atRisk,
   ${perBin((bin) => sumOfMeans(`right_${bin}`, `at_risk_${bin}`))} AS rightMeans,
   ${perBin((bin) => sumOfMeans(`wrong_${bin}`, `at_risk_${bin}`))} AS wrongMeans
 FROM (
   SELECT s.*, ROW_NUMBER() OVER (PARTITION BY person ORDER BY first_predicted_at, version) AS nth
-  FROM (${perSubject(policy, bins)(sql)}
+  FROM (${perSubject(policy, bins, onlySome)(sql)}
   ) AS s
-) AS n
+) AS n${onlySome ? firstVisits(policy)(sql) : ''}
 GROUP BY version, bucket
 ORDER BY bucket, version`;
   };
 }
 
+/** When those who asked in the wanted buckets asked first; who gives no subject never asked before. */
+const firstVisits =
+  (policy: CellPolicy): Statement =>
+  (sql) => `
+LEFT JOIN (
+  SELECT ${sql.fingerprint('p.subject')} AS visitor, MIN(p.predicted_at) AS seen_at
+  FROM ${sql.table('predictions')} AS p
+  WHERE ${inWindow(sql)} AND p.subject IN (
+    SELECT p.subject FROM ${sql.table('predictions')} AS p WHERE ${inWindow(sql)}${inBuckets(policy)(sql)})
+  GROUP BY visitor
+) AS v ON v.visitor = n.person`;
+
 /** One row per version, bucket and subject: its predictions counted by what became of them. */
-function perSubject(policy: CellPolicy, bins: number[]): Statement {
+function perSubject(policy: CellPolicy, bins: number[], onlySome: boolean): Statement {
   const { latencyLimitMs } = policy;
   const slow = latencyLimitMs === undefined ? 'FALSE' : `status = 'ok' AND latency_ms > ${latencyLimitMs}`;
   return (sql) => {
@@ -101,7 +155,7 @@ function perSubject(policy: CellPolicy, bins: number[]): Statement {
     SELECT version, bucket, person, MIN(predicted_at) AS first_predicted_at, COUNT(*) AS predictions,
       ${sql.countIf("status = 'failed'")} AS failed, ${sql.countIf("status = 'ok' AND latency_ms IS NOT NULL")} AS timed,
       ${sql.countIf(slow)} AS slow,${counters.join(',')}
-    FROM (${labelledPredictions(policy)(sql)}
+    FROM (${labelledPredictions(policy, onlySome)(sql)}
     ) AS q
     GROUP BY version, bucket, person`;
   };
@@ -112,26 +166,37 @@ function perSubject(policy: CellPolicy, bins: number[]): Statement {
  * counts: one that supersedes it changes the outcome that people see, but a cell that looked at it would know
  * the future. A prediction without a subject is its own subject.
  */
-function labelledPredictions({ ageEdgesSeconds, bucketSeconds, rightWithin }: CellPolicy): Statement {
-  const bucketMs = Math.round(bucketSeconds * 1000);
-  const binEnds = ageEdgesSeconds.slice(1).map((edge) => Math.round(edge * 1000));
+function labelledPredictions(policy: CellPolicy, onlySome: boolean): Statement {
+  const binEnds = policy.ageEdgesSeconds.slice(1).map((edge) => Math.round(edge * 1000));
   return (sql) => {
-    const predictedMs = sql.toMillis('p.predicted_at');
-    const age = `${sql.toMillis('c.first_at')} - ${predictedMs}`;
+    const age = `${sql.toMillis('c.first_at')} - ${sql.toMillis('p.predicted_at')}`;
     const rank = rankGiven('c.first_given_rank', 'c.first_given_label', 'p.candidates')(sql);
-    const labels = labelsStatement(`c.corrected_at >= ${sql.fromMillis(sql.param('labelsSince'))}`)(sql);
+    const wanted = `${inWindow(sql)}${onlySome ? inBuckets(policy)(sql) : ''}`;
+    const ofThese = onlySome
+      ? ` AND c.prediction_id IN (SELECT p.prediction_id FROM ${sql.table('predictions')} AS p WHERE ${wanted})`
+      : '';
+    const labels = labelsStatement(`c.corrected_at >= ${sql.fromMillis(sql.param('labelsSince'))}${ofThese}`);
     return `
-      SELECT p.version, ${bucketMs} * ${sql.quotient(predictedMs, String(bucketMs))} AS bucket,
+      SELECT p.version, ${bucketOf('p.predicted_at', policy)(sql)} AS bucket,
         ${sql.fingerprint('COALESCE(p.subject, p.prediction_id)')} AS person, p.predicted_at, p.status, p.latency_ms,
-        COALESCE(${rank} < ${rightWithin}, FALSE) AS says_right,
+        COALESCE(${rank} < ${policy.rightWithin}, FALSE) AS says_right,
         CASE WHEN c.first_at IS NULL THEN ${binEnds.length}${binEnds
           .map((end, bin) => ` WHEN ${age} < ${end} THEN ${bin}`)
           .join('')} ELSE ${binEnds.length} END AS bin
       FROM ${sql.table('predictions')} AS p
-      LEFT JOIN (${labels}
+      LEFT JOIN (${labels(sql)}
       ) AS c ON c.prediction_id = p.prediction_id
-      WHERE p.predictor = ${sql.param('predictor')} AND NOT p.pinned
-        AND p.version IN (${sql.param('baseline')}, ${sql.param('canary')})
-        AND p.predicted_at >= ${sql.fromMillis(sql.param('since'))}`;
+      WHERE ${wanted}`;
   };
 }
+
+/** What both versions predicted since the canary's first bucket, without what callers pinned. */
+const inWindow: Statement = (sql) => `p.predictor = ${sql.param('predictor')} AND NOT p.pinned
+        AND p.version IN (${sql.param('baseline')}, ${sql.param('canary')})
+        AND p.predicted_at >= ${sql.fromMillis(sql.param('since'))}`;
+
+const inBuckets =
+  (policy: CellPolicy): Statement =>
+  (sql) => `
+        AND p.predicted_at >= ${sql.fromMillis(sql.param('from'))} AND ${bucketOf('p.predicted_at', policy)(sql)} IN (
+          SELECT CAST(line AS INT64) FROM ${sql.lines(sql.param('buckets'))})`;

@@ -1,9 +1,10 @@
 /**
  * Reads the cells afresh, judges, writes the first verdict of a canary as an event, and moves the traffic of a
- * canary with a ramp. Keeps no state of its own but the latest answer, which stands until the projection moves.
+ * canary with a ramp. Keeps no state of its own but the latest answer and the buckets it was made from, which
+ * stand until a bucket ends or a late event comes in.
  */
 import { v7 as uuidv7 } from 'uuid';
-import { newEvent } from '../event/envelope.js';
+import { newEvent, type StoredEvent } from '../event/envelope.js';
 import {
   CANARY_JUDGED,
   type PredictorState,
@@ -16,7 +17,8 @@ import {
 import { Problem } from '../problem.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
-import { readBuckets } from './cells.js';
+import type { WarehouseReader } from '../warehouse/warehouse.announcing.js';
+import { BucketMemory } from './bucket-memory.js';
 import { labelsSince, type Move, nextMove, type RampProgress, rampProgress, type RampView } from './ramp.js';
 import { judgeCanary, type Judgement } from './verdict.js';
 
@@ -26,6 +28,8 @@ export interface ProjectionProgress {
   checkpoint: string | null;
   /** Whether this process runs it. Only that one judges without being asked. */
   isOurs: boolean;
+  /** Changes whenever this process has begun to run it: before, others may have changed the warehouse. */
+  epoch: number;
   /** Whether events are being taken out and put back: then an hour may be missing, and no verdict is final. */
   isMending: boolean;
 }
@@ -47,12 +51,15 @@ export interface CanaryHealth {
 
 /** How often all canaries are judged without being asked, milliseconds. */
 const ROUND_MS = 15_000;
-/** An answer is not older than this, milliseconds. */
+/** What another process projects is read again after this long, milliseconds, if anything has moved. */
 const FRESH_MS = 30_000;
 
+/** The latest answer about one canary, and the buckets it came from. */
 interface Remembered {
+  startedRevision: number;
+  epoch: number;
+  buckets: BucketMemory;
   key: string;
-  at: number;
   judged: Promise<Judged>;
 }
 
@@ -61,7 +68,7 @@ interface Judged {
   labelsOnStep: number;
 }
 
-export class Judge {
+export class Judge implements WarehouseReader {
   private readonly remembered = new Map<string, Remembered>();
   private timer: NodeJS.Timeout | null = null;
   private round: Promise<void> = Promise.resolve();
@@ -93,11 +100,27 @@ export class Judge {
     await this.round;
   }
 
+  /** Events have come into the warehouse; called by whoever brings them there. */
+  appended(events: readonly StoredEvent[]): void {
+    for (const [predictor, { buckets }] of this.remembered) {
+      for (const event of events) {
+        // A correction ahead of its prediction does not know whose it is.
+        if (event.predictor === predictor || event.predictor === null) buckets.appended(event);
+      }
+    }
+  }
+
+  /** The warehouse holds something else than before: nothing that was read of it counts. */
+  replaced(): void {
+    for (const { buckets } of this.remembered.values()) buckets.forget();
+  }
+
   /** @throws Problem no-canary, unknown-predictor */
   async health(predictor: string): Promise<CanaryHealth> {
     const state = await this.catalog.get(predictor);
     const { canary } = state;
     if (canary === null) {
+      this.remembered.delete(predictor);
       throw new Problem(
         'no-canary',
         `No canary runs on ${predictor}. Start one: POST /v1/predictors/${predictor}/deployments with "canary": {}.`,
@@ -176,6 +199,10 @@ export class Judge {
     return { asOf, lagSeconds: Math.max(0, (now - asOf) / 1000) };
   }
 
+  /**
+   * The judgement of all that has closed by now. Nothing else closes before the present bucket ends, so until
+   * then it stands unless a late event comes in.
+   */
   private judge(
     predictor: string,
     { splits }: PredictorState,
@@ -183,23 +210,26 @@ export class Judge {
     asOf: number,
     lagSeconds: number,
   ): Promise<Judged> {
+    const { checkpoint, isOurs, epoch } = this.progress();
+    const known = this.remembered.get(predictor);
+    const isSame = known?.startedRevision === canary.startedRevision && known.epoch === epoch;
+    const buckets = isSame ? known.buckets : new BucketMemory(this.warehouse, { predictor, ...canary });
     const bucketMs = canary.policy.bucketSeconds * 1000;
     const isStale = lagSeconds > canary.policy.maxLagSeconds;
-    const key = [
-      canary.startedRevision,
-      this.progress().checkpoint,
-      Math.floor(asOf / bucketMs),
-      splits.length,
-      isStale,
-    ].join();
-    const known = this.remembered.get(predictor);
-    if (known?.key === key && Date.now() - known.at < FRESH_MS) return known.judged;
-    const judged = readBuckets(this.warehouse, { predictor, ...canary }).then((rows) => {
+    const moment = [Math.floor(asOf / bucketMs), splits.length, isStale];
+    // What others write to the warehouse is not told to this process.
+    const content = isOurs
+      ? ['ours', buckets.changes]
+      : ['others', checkpoint, Math.floor(Date.now() / FRESH_MS)];
+    const key = [...moment, ...content].join();
+    if (isSame && known.key === key) return known.judged;
+    if (!isOurs) buckets.forget();
+    const judged = buckets.rows(asOf).then((rows) => {
       const input = { ...canary, rows, splits, asOf, lagSeconds };
       const labelsOnStep = canary.ramp === null ? 0 : labelsSince(input, canary.stepAt);
       return { judgement: judgeCanary(input), labelsOnStep };
     });
-    this.remembered.set(predictor, { key, at: Date.now(), judged });
+    this.remembered.set(predictor, { startedRevision: canary.startedRevision, epoch, buckets, key, judged });
     judged.catch(() => this.remembered.delete(predictor));
     return judged;
   }

@@ -3,7 +3,8 @@
  * worse is therefore also counted afresh from each change of its traffic share.
  */
 import type { SplitChange } from '../event/predictor.js';
-import { canaryShareOf, firstBucket, splitAt, type Arms } from './blocks.js';
+import { canaryShareOf, splitAt, type Arms } from './blocks.js';
+import { firstBucket } from './cells.js';
 import type { Onset } from './e-process.js';
 
 const WEIGHT_AT_START = 0.55;

@@ -1,6 +1,7 @@
 /** A verdict in plain words: which versions, which numbers, and what to do or to wait for. */
 import type { CheckName, Policy } from '../event/policy.js';
-import { firstBucket, type Arms } from './blocks.js';
+import type { Arms } from './blocks.js';
+import { firstBucket } from './cells.js';
 import { isAnswered, type Check } from './checks.js';
 
 /** What a reason can speak of. */

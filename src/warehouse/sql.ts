@@ -76,6 +76,9 @@ export interface Dialect {
   /** Aggregate: checksum over whole rows of a table, whatever their order; only good within one engine. */
   rowsChecksum(alias: string): string;
 
+  /** FROM item: the lines of a text, in a column `line`. */
+  lines(text: string): string;
+
   /** The first 52 bits of the MD5 of a text, as an integer: the same number everywhere. */
   digest(text: string): string;
   /** `digest` of the payload column as it was when the event was accepted. */
@@ -153,6 +156,8 @@ export const duckdb: Dialect = {
   fingerprint: (text) => `hash(${text})`,
   rowsChecksum: (alias) => `CAST(bit_xor(hash(${alias})) AS VARCHAR)`,
 
+  lines: (text) => `unnest(string_split(${text}, chr(10))) AS lines(line)`,
+
   digest: (text) => `CAST('0x' || substr(md5(${text}), 1, 13) AS BIGINT)`,
   payloadDigest: () => duckdb.digest('payload'),
 };
@@ -202,6 +207,8 @@ export function bigquery(dataset: string): Dialect {
     quotient: (dividend, divisor) => `DIV(${dividend}, ${divisor})`,
     fingerprint: (text) => `FARM_FINGERPRINT(${text})`,
     rowsChecksum: (alias) => `CAST(BIT_XOR(FARM_FINGERPRINT(TO_JSON_STRING(${alias}))) AS STRING)`,
+
+    lines: (text) => `UNNEST(SPLIT(${text}, '\\n')) AS line`,
 
     digest,
     // Streamed JSON does not keep its bytes: the writer stores the digest beside it.

@@ -4,7 +4,7 @@
  */
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
-import { bucketsStatement } from '#assay/verdict/cells.js';
+import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
 import { adapterStatements, type ListedStatement } from '#assay/warehouse/warehouse.bigquery.statements.js';
 
 const RANGE = { predictor: 'STRING', from: 'INT64', to: 'INT64' } as const;
@@ -26,7 +26,8 @@ const BINS = Array.from({ length: 15 }, (_, index) => index + 1);
 const NUMBER_SLOT = 970_000;
 export const SLOTS = /SLOT([a-z]+)END|\b(97\d{4})(?:000)?\b/gi;
 
-function buckets(bins: number, latencyLimitMs: number | undefined): ListedStatement {
+/** All of a canary's buckets, some of them, and those of single predictions. */
+function buckets(bins: number, latencyLimitMs: number | undefined): ListedStatement[] {
   const policy = {
     rightWithin: NUMBER_SLOT + 1,
     bucketSeconds: NUMBER_SLOT + 2,
@@ -34,7 +35,14 @@ function buckets(bins: number, latencyLimitMs: number | undefined): ListedStatem
     ...(latencyLimitMs === undefined ? {} : { latencyLimitMs }),
   };
   const name = `canary-buckets-${bins}${latencyLimitMs === undefined ? '' : '-latency'}`;
-  return { name, statement: bucketsStatement(policy), parameters: BUCKETS };
+  return [
+    { name, statement: bucketsStatement(policy), parameters: BUCKETS },
+    {
+      name: `${name}-some`,
+      statement: bucketsStatement(policy, true),
+      parameters: { ...BUCKETS, from: 'INT64', buckets: 'STRING' },
+    },
+  ];
 }
 
 const questions: ListedStatement[] = [
@@ -67,6 +75,15 @@ export function templates(): ListedStatement[] {
   return [
     ...adapterStatements(PROJECTION, literals),
     ...questions,
-    ...BINS.flatMap((bins) => [buckets(bins, undefined), buckets(bins, NUMBER_SLOT + 3)]),
+    ...BINS.flatMap((bins) => [...buckets(bins, undefined), ...buckets(bins, NUMBER_SLOT + 3)]),
+    {
+      name: 'buckets-of-predictions',
+      statement: bucketsOfStatement({
+        rightWithin: 1,
+        bucketSeconds: NUMBER_SLOT + 2,
+        ageEdgesSeconds: [0, 1],
+      }),
+      parameters: { predictor: 'STRING', ids: 'STRING' },
+    },
   ];
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
-import { bucketsStatement } from '#assay/verdict/cells.js';
+import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
 import { eventBucketsStatement } from '#assay/warehouse/digest.js';
 import { bigquery, duckdb } from '#assay/warehouse/sql.js';
 import { bigqueryStorage } from '#assay/warehouse/warehouse.bigquery.dialect.js';
@@ -31,6 +31,8 @@ const STATEMENTS: Record<string, Statement> = {
   'quality-series': seriesStatement('hour', true),
   'quality-totals': totalsStatement(false),
   'canary-buckets': bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
+  'canary-buckets-some': bucketsStatement(DEFAULT_POLICY, true),
+  'buckets-of-predictions': bucketsOfStatement(DEFAULT_POLICY),
 };
 
 /** What the BigQuery adapter sends besides. */

@@ -1,6 +1,7 @@
 /** The same statements run by both engines over the same log. */
+import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
-import { bucketsStatement } from '#assay/verdict/cells.js';
+import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
 import type { StorageDialect } from '#assay/warehouse/warehouse.bigquery.dialect.js';
 import {
   derivedRows,
@@ -72,6 +73,25 @@ export function askedQuestions(): Question[] {
         parameters: { ...ofCanary, since, labelsSince: since - 24 * HOUR },
       })),
     ),
+    ...Object.entries(POLICIES).map(([policy, cells]) => {
+      const [from, to] = [1, 2].map((nth) => DAY + nth * cells.bucketSeconds * 1000) as [number, number];
+      return {
+        name: `some canary buckets, ${policy}`,
+        statement: bucketsStatement(cells, true),
+        parameters: {
+          ...ofCanary,
+          since: DAY,
+          labelsSince: DAY - 24 * HOUR,
+          from,
+          buckets: `${from}\n${to}`,
+        },
+      };
+    }),
+    {
+      name: 'buckets of predictions',
+      statement: bucketsOfStatement({ ...DEFAULT_POLICY, bucketSeconds: 60 }),
+      parameters: { predictor: 'p', ids: 'id-0\nid-3\nid-7\nnone' },
+    },
   ];
 }
 

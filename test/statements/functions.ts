@@ -31,6 +31,7 @@ export const BIGQUERY_FUNCTIONS: ReadonlySet<string> = new Set([
   'safe_divide',
   // string
   'concat',
+  'split',
   'substr',
   'to_hex',
   // array

@@ -5,7 +5,7 @@
 import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
-import { bucketsStatement, type CellPolicy } from '#assay/verdict/cells.js';
+import { bucketsOfStatement, bucketsStatement, type CellPolicy } from '#assay/verdict/cells.js';
 import { bigqueryStorage, type StorageDialect } from '#assay/warehouse/warehouse.bigquery.dialect.js';
 import { adapterStatements, type Literals } from '#assay/warehouse/warehouse.bigquery.statements.js';
 import type { ParameterTypes } from '../googlesql/zetasql.js';
@@ -46,6 +46,7 @@ const ASKED_OF_CANARY = {
   since: 'INT64',
   labelsSince: 'INT64',
 };
+const ASKED_OF_BUCKETS = { ...ASKED_OF_CANARY, from: 'INT64', buckets: 'STRING' };
 
 /** What is asked through `Warehouse.query`. */
 export function questions(dialect: StorageDialect = googlesql): SentStatement[] {
@@ -69,6 +70,16 @@ export function questions(dialect: StorageDialect = googlesql): SentStatement[] 
       sql: bucketsStatement(cells)(dialect),
       parameters: ASKED_OF_CANARY,
     })),
+    ...Object.entries(POLICIES).map(([policy, cells]) => ({
+      name: `some canary buckets, ${policy}`,
+      sql: bucketsStatement(cells, true)(dialect),
+      parameters: ASKED_OF_BUCKETS,
+    })),
+    {
+      name: 'buckets of predictions',
+      sql: bucketsOfStatement(DEFAULT_POLICY)(dialect),
+      parameters: { predictor: 'STRING', ids: 'STRING' },
+    },
   ];
 }
 

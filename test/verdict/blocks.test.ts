@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { closedBlocks, firstBucket, type BlockWindow } from '#assay/verdict/blocks.js';
+import { closedBlocks, type BlockWindow } from '#assay/verdict/blocks.js';
 import { onsetsOf } from '#assay/verdict/late-onset.js';
-import type { BucketRow } from '#assay/verdict/cells.js';
+import { type BucketRow, firstBucket } from '#assay/verdict/cells.js';
 
 const MINUTE = 60_000;
 
