@@ -49,8 +49,10 @@ export interface CanaryHealth {
   move: Move | null;
 }
 
-/** How often all canaries are judged without being asked, milliseconds. */
+/** All canaries are judged without being asked this often, milliseconds, */
 const ROUND_MS = 15_000;
+/** and more often while one has shorter buckets, but not more than this. */
+const SHORTEST_ROUND_MS = 1000;
 /** What another process projects is read again after this long, milliseconds, if anything has moved. */
 const FRESH_MS = 30_000;
 
@@ -72,7 +74,9 @@ export class Judge implements WarehouseReader {
   private readonly remembered = new Map<string, Remembered>();
   private timer: NodeJS.Timeout | null = null;
   private round: Promise<void> = Promise.resolve();
-  private isJudging = false;
+  /** Shortest bucket of the canaries that were looked at since the last round, milliseconds. */
+  private shortestBucket = Infinity;
+  private pause = ROUND_MS;
   private isStopping = false;
 
   constructor(
@@ -83,21 +87,36 @@ export class Judge implements WarehouseReader {
   ) {}
 
   start(): void {
-    this.timer ??= setInterval(() => {
-      // A round that takes longer than the pause between two is not followed by a queue of them.
-      if (this.isJudging) return;
-      this.isJudging = true;
-      this.round = this.judgeAll()
-        .catch(this.onError)
-        .finally(() => (this.isJudging = false));
-    }, ROUND_MS);
-    this.timer.unref();
+    this.timer ??= this.nextRound();
   }
 
   async stop(): Promise<void> {
     this.isStopping = true;
-    if (this.timer !== null) clearInterval(this.timer);
+    if (this.timer !== null) clearTimeout(this.timer);
     await this.round;
+  }
+
+  /** The pause is counted from the end of a round, so that a slow one is not followed by a queue of them. */
+  private nextRound(): NodeJS.Timeout {
+    this.pause = Math.max(SHORTEST_ROUND_MS, Math.min(ROUND_MS, this.shortestBucket));
+    this.shortestBucket = Infinity;
+    return setTimeout(() => {
+      this.timer = null;
+      this.round = this.judgeAll()
+        .catch(this.onError)
+        .finally(() => {
+          if (!this.isStopping) this.timer = this.nextRound();
+        });
+    }, this.pause).unref();
+  }
+
+  /** A canary with shorter buckets than those of the last round has been looked at. */
+  private keepPace({ policy }: RunningCanary): void {
+    this.shortestBucket = Math.min(this.shortestBucket, policy.bucketSeconds * 1000);
+    const isSlow = this.pause > Math.max(SHORTEST_ROUND_MS, this.shortestBucket);
+    if (!isSlow || this.timer === null || this.isStopping) return;
+    clearTimeout(this.timer);
+    this.timer = this.nextRound();
   }
 
   /** Events have come into the warehouse; called by whoever brings them there. */
@@ -126,6 +145,7 @@ export class Judge implements WarehouseReader {
         `No canary runs on ${predictor}. Start one: POST /v1/predictors/${predictor}/deployments with "canary": {}.`,
       );
     }
+    this.keepPace(canary);
     const { asOf, lagSeconds } = this.asOf();
     const { judgement, labelsOnStep } = await this.judge(predictor, state, canary, asOf, lagSeconds);
     const { isMending } = this.progress();
