@@ -31,6 +31,10 @@ export class Assay {
     return this.client.post(path, body);
   }
 
+  delete(path: string): Promise<void> {
+    return this.client.delete(path);
+  }
+
   /** @throws Refused when the service refuses one of them */
   async record(events: readonly PastEvent[]): Promise<void> {
     for (const batch of batchesOf(events)) {

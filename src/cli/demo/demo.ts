@@ -6,21 +6,25 @@ import { setTimeout } from 'node:timers/promises';
 import type { HealthAnswer } from '../health-text.js';
 import { Unreachable } from '../service-client.js';
 import { Assay } from './assay.js';
-import { buildCorpus, codeTitles, type Corpus } from './corpus.js';
+import { buildCorpus, codeTitles, type Corpus, type LabelledText } from './corpus.js';
 import { askLive } from './live.js';
 import { readDescriptions } from './naics.js';
 import { freePort, Processes } from './processes.js';
 import { count } from './progress.js';
 import { qualityText, type QualityAnswer } from './quality-text.js';
+import { RAMPED_PREDICTOR, RampShow } from './ramp.js';
 import { PREDICTOR, say, Story, VERSIONS } from './story.js';
+import { Population } from './users.js';
 
 const FOLDER = './data/demo';
 const LIVE_QUESTIONS = 3;
+const LIVE_USERS = 5000;
 const LAST_WORDS_MS = 1000;
 const INTERRUPTED = 130;
 
 interface DemoOptions {
   exit?: boolean;
+  ramp?: boolean;
   predictions: number;
   seed: number;
   port: number;
@@ -30,12 +34,16 @@ export function demoCommand(): Command {
   return new Command('demo')
     .description('Show the whole loop: a classifier, users who correct it, a good and a bad canary')
     .option('--exit', 'stop at the end instead of serving until Ctrl-C')
+    .option(
+      '--ramp',
+      'show canaries that the service moves by itself, live in time lapse, instead of the past',
+    )
     .option('--predictions <number>', 'how many predictions are replayed', wholeFrom(100), 40_000)
     .option('--seed <number>', 'another draw of texts and users', wholeFrom(0), 1)
     .option('--port <number>', 'port of the service; another one when it is taken', wholeFrom(0), 8080)
     .addHelpText(
       'after',
-      `\nFiles go to ${FOLDER}, which is emptied first.\n\nExample:\n  $ assay demo --exit --predictions 20000 --seed 7\n`,
+      `\nFiles go to ${FOLDER}, which is emptied first.\n\nExamples:\n  $ assay demo --exit --predictions 20000 --seed 7\n  $ assay demo --ramp\n`,
     )
     .action(demo);
 }
@@ -62,13 +70,32 @@ async function demo(options: DemoOptions): Promise<void> {
   if (process.exitCode === INTERRUPTED) process.exit();
 }
 
-async function showAll({ exit, predictions, seed, port }: DemoOptions, processes: Processes): Promise<void> {
+async function showAll(options: DemoOptions, processes: Processes): Promise<void> {
   const startedAt = Date.now();
   const descriptions = readDescriptions();
-  const corpus = buildCorpus(descriptions, seed);
-  const { texts, classifierUrl, assay } = await prepare(corpus, { seed, port, predictions }, processes);
+  const setting = await prepare(buildCorpus(descriptions, options.seed), options, processes);
+  if (options.ramp) await showRamps(setting);
+  else await showPast(setting, options, startedAt, codeTitles(descriptions));
+  const seconds = ((Date.now() - startedAt) / 1000).toFixed(0);
+  say(`\nDone in ${seconds} s.${options.exit ? '' : ' Serving on; Ctrl-C ends it.'}`);
+}
 
-  const story = new Story({ assay, classifierUrl, texts, seed, predictions, now: startedAt });
+async function showRamps({ assay, classifierUrl, texts, seed }: Prepared): Promise<void> {
+  const population = new Population(LIVE_USERS, seed);
+  const endings = await new RampShow({ assay, population, texts, seed }, classifierUrl).run();
+  say(`\n${endings.join('\n')}\n`);
+  say(`All calls        ${assay.url}/docs`);
+  say(`Its steps        ${assay.url}/v1/events?predictor=${RAMPED_PREDICTOR}`);
+}
+
+async function showPast(
+  setting: Prepared,
+  { predictions }: DemoOptions,
+  now: number,
+  titles: ReadonlyMap<string, string>,
+): Promise<void> {
+  const { assay, texts } = setting;
+  const story = new Story({ ...setting, predictions, now });
   const verdicts = await story.tell();
 
   say('\nAccuracy and coverage by version. Wrong answers are corrected more often than right ones are');
@@ -78,22 +105,26 @@ async function showAll({ exit, predictions, seed, port }: DemoOptions, processes
   say(qualityText(quality, (version) => learns(version), story.replay.truth));
 
   say('\nLive, through the service and corrected at once:');
-  const questions = texts.slice(0, LIVE_QUESTIONS);
-  for (const line of await askLive(assay, PREDICTOR, questions, codeTitles(descriptions))) say(line);
+  for (const line of await askLive(assay, PREDICTOR, texts.slice(0, LIVE_QUESTIONS), titles)) say(line);
 
   say(`\n${closing(verdicts, assay.url, await hasDashboard(assay.url))}`);
-  say(
-    `\nDone in ${((Date.now() - startedAt) / 1000).toFixed(0)} s.${exit ? '' : ' Serving on; Ctrl-C ends it.'}`,
-  );
+}
+
+interface Prepared {
+  assay: Assay;
+  classifierUrl: string;
+  texts: readonly LabelledText[];
+  seed: number;
 }
 
 async function prepare(
   { training, unseen }: Corpus,
-  { seed, port, predictions }: Pick<DemoOptions, 'seed' | 'port' | 'predictions'>,
+  { seed, port, predictions, ramp }: DemoOptions,
   processes: Processes,
-) {
+): Promise<Prepared> {
   const groups = new Set(training.map(({ label }) => label)).size;
-  say(`Which industry is this business in? ${count(predictions)} predictions, seed ${seed}.\n`);
+  const many = ramp ? '' : `${count(predictions)} predictions, `;
+  say(`Which industry is this business in? ${many}seed ${seed}.\n`);
   say(
     `Texts       ${count(training.length)} to learn from and ${count(unseen.length)} that only users ask, about`,
   );
@@ -107,7 +138,7 @@ async function prepare(
   mkdirSync(FOLDER, { recursive: true });
   const url = await processes.startService(await freePort(port), resolve(FOLDER));
   say(`Service     ${url}, files in ${relative('.', FOLDER)} (emptied)\n`);
-  return { texts: unseen, classifierUrl, assay: new Assay(url) };
+  return { texts: unseen, classifierUrl, assay: new Assay(url), seed };
 }
 
 function closing(verdicts: HealthAnswer[], url: string, dashboard: boolean): string {

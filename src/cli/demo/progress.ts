@@ -1,37 +1,37 @@
-/** How far the replay is: a bar on a terminal, a line for each quarter elsewhere. */
+/** How far the demo is: a bar on a terminal, a line for each quarter elsewhere. */
 import { Presets, SingleBar } from 'cli-progress';
 
 export interface Progress {
-  add(predictions: number): void;
+  add(more: number): void;
   /** Leaves the bar as it stands. */
   end(): void;
 }
 
 const QUARTERS = 4;
 
-export function startProgress(total: number): Progress {
-  return process.stdout.isTTY ? bar(total) : lines(total);
+export function startProgress(total: number, what = 'predictions'): Progress {
+  return process.stdout.isTTY ? bar(total, what) : lines(total, what);
 }
 
-function bar(total: number): Progress {
+function bar(total: number, what: string): Progress {
   const single = new SingleBar(
-    { format: '   {bar} {percentage} % | {value} of {total} predictions | {eta_formatted} left' },
+    { format: `   {bar} {percentage} % | {value} of {total} ${what} | {eta_formatted} left` },
     Presets.shades_classic,
   );
   single.start(total, 0);
-  return { add: (predictions) => single.increment(predictions), end: () => single.stop() };
+  return { add: (more) => single.increment(more), end: () => single.stop() };
 }
 
-function lines(total: number): Progress {
+function lines(total: number, what: string): Progress {
   let done = 0;
   let told = 0;
   return {
-    add(predictions) {
-      done += predictions;
+    add(more) {
+      done += more;
       const quarter = Math.floor((done / total) * QUARTERS);
       if (quarter === told) return;
       told = quarter;
-      console.log(`   ${count(done)} of ${count(total)} predictions`);
+      console.log(`   ${count(done)} of ${count(total)} ${what}`);
     },
     end: () => undefined,
   };
