@@ -20,7 +20,7 @@ let folder: Folder;
 let receiver: Receiver;
 let firestore: FirestoreServer;
 let bigquery: BigQueryServer;
-let services: RunningService[];
+let services: RunningService[] = [];
 
 beforeAll(async () => {
   folder = temporaryFolder();
