@@ -4,6 +4,7 @@ const layers = [
   ['store', 'warehouse', 'serving'],
   ['http'],
   ['access'],
+  ['webhooks'],
   ['intake', 'projection', 'quality', 'verdict'],
   ['observability'],
   ['cli'],
@@ -63,7 +64,7 @@ module.exports = {
     adapter('@duckdb', '^src/warehouse/warehouse\\.duckdb'),
     adapter('(@opentelemetry|prom-client)', '^src/observability/'),
     adapter('(@google-cloud/bigquery|umzug)', '^src/warehouse/warehouse\\.bigquery'),
-    adapter('undici', '^src/serving/backend\\.http'),
+    adapter('undici', '^src/(serving/backend\\.http|webhooks/sender)'),
     adapter(
       'google-auth-library',
       '^src/(google-api|observability/google-cloud|warehouse/warehouse\\.bigquery)',
@@ -72,7 +73,7 @@ module.exports = {
       name: 'pure-files-import-no-nest-and-no-io',
       severity: 'error',
       from: {
-        path: '^src/(event/|serving/split|quality/intervals|verdict/(?!cells|judge|canary\\.controller)|warehouse/sql)',
+        path: '^src/(event/|serving/split|quality/intervals|verdict/(?!cells|judge|canary\\.controller)|warehouse/sql|webhooks/(webhook|signature|settings)\\.)',
       },
       to: { path: '(node_modules/@nestjs|^(fs|net|http|worker_threads|child_process)$)' },
     },

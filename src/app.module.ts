@@ -49,6 +49,8 @@ import { SqliteEventStore } from './store/event-store.sqlite.js';
 import { PredictorCatalog } from './store/predictor-catalog.js';
 import { CanaryController } from './verdict/canary.controller.js';
 import { Judge } from './verdict/judge.js';
+import { Webhooks } from './webhooks/webhooks.js';
+import { WebhooksController } from './webhooks/webhooks.controller.js';
 import { DuckDbWarehouse } from './warehouse/warehouse.duckdb.js';
 import { announcingWarehouse } from './warehouse/warehouse.announcing.js';
 import { WAREHOUSE, type Warehouse } from './warehouse/warehouse.js';
@@ -115,16 +117,19 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
     private readonly catalog: PredictorCatalog,
     private readonly metrics: Metrics,
     private readonly traffic: TrafficKeeper,
+    private readonly webhooks: Webhooks,
     @Inject(EVENT_STORE) private readonly store: EventStore,
     @Inject(WAREHOUSE) private readonly warehouse: Warehouse,
   ) {}
 
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     const { store, catalog } = this;
-    void this.metrics.watch({ store, catalog, progress: () => this.lease.told() });
+    const progress = () => this.lease.told();
+    void this.metrics.watch({ store, catalog, progress, webhooks: () => this.webhooks.statuses() });
     this.projector.start();
     this.judge.start();
     this.traffic.start();
+    await this.webhooks.start();
   }
 
   /** Before open requests are waited for: one of them may wait for a lease that nobody gives. */
@@ -136,6 +141,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
     this.metrics.unwatch();
     await this.traffic.stop();
     await this.judge.stop();
+    await this.webhooks.stop();
     await this.rebuilds.settled();
     await this.projector.stop();
     await this.backends.close();
@@ -161,6 +167,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
         CanaryController,
         StatusController,
         KeysController,
+        WebhooksController,
         // Elsewhere anybody could send the header by which App Engine's cron names itself.
         ...(configuration.appEngine ? [CronController] : []),
         MetricsController,
@@ -185,9 +192,11 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
         { provide: Backends, useFactory: () => new Backends(observability.aroundBackend) },
         {
           provide: PredictorCatalog,
-          inject: [EVENT_STORE],
-          useFactory: (log: EventStore) => new PredictorCatalog(log),
+          inject: [EVENT_STORE, Webhooks],
+          useFactory: (log: EventStore, webhooks: Webhooks) =>
+            new PredictorCatalog(log, () => webhooks.nudge()),
         },
+        webhooksOf(configuration, store, metrics),
         ...derived(store, warehouse, observability),
         {
           provide: TrafficKeeper,
@@ -209,13 +218,30 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
   }
 }
 
+function webhooksOf({ webhooks }: Configuration, store: EventStore, metrics: Metrics): Provider {
+  const logger = new Logger('Assay');
+  return {
+    provide: Webhooks,
+    useFactory: () =>
+      new Webhooks(webhooks, store, nameOfProcess(), {
+        attempted: (name, result) => metrics.webhookAttempted(name, result),
+        onProblem: (message) => logger.warn(message),
+      }),
+  };
+}
+
+/** That no other process has. */
+function nameOfProcess(): string {
+  return `${hostname()} ${process.pid} ${uuidv7()}`;
+}
+
 /** What follows the log, in one of the processes that share it. */
 function derived(store: EventStore, warehouse: Warehouse, observability: Observability): Provider[] {
   const logger = new Logger('Assay');
   return [
     {
       provide: ProjectionLease,
-      useFactory: () => new ProjectionLease(store, `${hostname()} ${process.pid} ${uuidv7()}`),
+      useFactory: () => new ProjectionLease(store, nameOfProcess()),
     },
     {
       provide: Projector,

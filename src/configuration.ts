@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { VARIABLES } from './configuration.variables.js';
 import { completePolicy, DEFAULT_POLICY, type PartialPolicy, type Policy } from './event/policy.js';
+import { readWebhooks } from './webhooks/settings.js';
+import type { Webhook } from './webhooks/webhook.js';
 
 /** DI token of the configuration. */
 export const CONFIGURATION = Symbol('Configuration');
@@ -40,6 +42,8 @@ export interface Configuration {
   readonly policy: Policy;
   /** Who else carries out traffic splits; null: this service alone. */
   readonly traffic: { readonly kind: 'appengine'; readonly shardBy: 'COOKIE' | 'IP' | 'RANDOM' } | null;
+  /** Who is told of verdicts and steps. */
+  readonly webhooks: readonly Webhook[];
   /** The Google Cloud project in which this service runs, where it runs in one. */
   readonly project: string | null;
   readonly logLevel: LogLevel;
@@ -109,6 +113,7 @@ export function readConfiguration(
     unrecorded: oneOf('ASSAY_UNRECORDED', text('ASSAY_UNRECORDED'), ['refuse', 'serve'], errors),
     policy: policyOf(text('ASSAY_POLICY'), policyErrors, errors),
     traffic: trafficOf(text('ASSAY_TRAFFIC'), errors),
+    webhooks: readWebhooks(text('ASSAY_WEBHOOKS'), errors),
     project: environment.GOOGLE_CLOUD_PROJECT?.trim() || null,
     logLevel: oneOf('LOG_LEVEL', text('LOG_LEVEL'), ['error', 'warn', 'info', 'debug'], errors),
     rateLimit: rateLimitOf(text('ASSAY_RATE_LIMIT'), errors),

@@ -78,6 +78,12 @@ export const VARIABLES: readonly Variable[] = [
     meaning:
       'who splits traffic: "service" this service alone, "appengine" App Engine too, by cookie ("appengine:ip", "appengine:random")',
   },
+  {
+    name: 'ASSAY_WEBHOOKS',
+    fallback: '',
+    meaning:
+      'who is told of verdicts and steps: a JSON list of {name, url, secret, ...}, or a file that holds one (docs/release-tools.md)',
+  },
   { name: 'LOG_LEVEL', fallback: 'info', meaning: 'error, warn, info or debug' },
   {
     name: 'ASSAY_LOG_FORMAT',

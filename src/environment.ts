@@ -1,7 +1,8 @@
 /**
  * The environment as it was meant: `${NAME}` in a value stands for another variable, and a value that names a
- * secret of Secret Manager stands for the secret. App Engine does neither by itself.
+ * secret of Secret Manager stands for the secret, as does a text in JSON. App Engine does neither by itself.
  */
+import { readFileSync } from 'node:fs';
 import { InvalidConfiguration } from './configuration.js';
 import { addressOf, GoogleApi, GoogleApiError } from './google-api.js';
 
@@ -27,10 +28,33 @@ export function secretNamed(value: string): SecretName | null {
     : { project, secret, version: version ?? 'latest' };
 }
 
-/** Replaces `${NAME}`; names that are not set are added to `missing` and stay as they are. */
+/** The value itself, or the texts in its JSON. */
+const WHOLE_OR_QUOTED = /^\s*(\S+)\s*$|"([^"\\]+)"/g;
+
+/** Every secret that a value names: itself, or as texts in its JSON. */
+export function secretsIn(value: string): SecretName[] {
+  return [...value.matchAll(WHOLE_OR_QUOTED)].flatMap(
+    ([, whole, quoted]) => secretNamed(whole ?? quoted ?? '') ?? [],
+  );
+}
+
+/** The value with what `secretOf` says in the place of each secret that it names. */
+export function withSecrets(value: string, secretOf: (name: SecretName) => string): string {
+  return value.replace(WHOLE_OR_QUOTED, (text, whole?: string, quoted?: string) => {
+    const named = secretNamed(whole ?? quoted ?? '');
+    if (named === null) return text;
+    return whole === undefined ? JSON.stringify(secretOf(named)) : secretOf(named);
+  });
+}
+
+/**
+ * Replaces `${NAME}`, and the name of a file of webhooks by what it holds. What is not there is added to `missing`
+ * and stays as it is.
+ */
 export function expanded(environment: Environment, missing: string[]): Environment {
-  const entries = Object.entries(environment).map(([name, value]) => {
-    if (!OURS.test(name) || value === undefined) return [name, value];
+  const entries = Object.entries(environment).map(([name, given]) => {
+    if (!OURS.test(name) || given === undefined) return [name, given];
+    const value = name === 'ASSAY_WEBHOOKS' ? textIn(given.trim(), missing) : given;
     const text = value.replace(/\$\{(\w+)\}/g, (whole, other: string) => {
       const found = environment[other];
       if (found === undefined) missing.push(`${name} is "${value}", but ${other} is not set`);
@@ -41,6 +65,19 @@ export function expanded(environment: Environment, missing: string[]): Environme
   return Object.fromEntries(entries) as Environment;
 }
 
+/** The webhooks themselves, or the name of a file that holds them. */
+function textIn(webhooks: string, missing: string[]): string {
+  if (webhooks === '' || webhooks.startsWith('[') || secretNamed(webhooks) !== null) return webhooks;
+  try {
+    return readFileSync(webhooks, 'utf8');
+  } catch (error) {
+    missing.push(
+      `ASSAY_WEBHOOKS is "${webhooks}": give a JSON list or a file that holds one (${(error as Error).message})`,
+    );
+    return webhooks;
+  }
+}
+
 /**
  * Nothing is asked of Google, and none of its code is loaded, unless a value names a secret.
  * @throws InvalidConfiguration that lists every variable that could not be completed, and what to do
@@ -48,20 +85,23 @@ export function expanded(environment: Environment, missing: string[]): Environme
 export async function completeEnvironment(environment: NodeJS.ProcessEnv): Promise<Environment> {
   const errors: string[] = [];
   const complete = expanded(environment, errors);
-  const named = Object.entries(complete).flatMap(([name, value]) => {
-    const secret = OURS.test(name) && value !== undefined ? secretNamed(value.trim()) : null;
-    return secret === null ? [] : [{ name, secret }];
-  });
+  const named = Object.entries(complete).flatMap(([name, value]) =>
+    OURS.test(name) ? secretsIn(value ?? '').map((secret) => ({ name, secret })) : [],
+  );
   const api = new GoogleApi(addressOf('secretmanager', environment));
+  const secrets = new Map<string, string>();
   await Promise.all(
     named.map(async ({ name, secret }) => {
       try {
-        complete[name] = await read(api, secret);
+        secrets.set(JSON.stringify(secret), await read(api, secret));
       } catch (error) {
         errors.push(`${name}: ${explained(error, secret)}`);
       }
     }),
   );
+  for (const name of new Set(named.map((one) => one.name))) {
+    complete[name] = withSecrets(complete[name] ?? '', (secret) => secrets.get(JSON.stringify(secret)) ?? '');
+  }
   if (errors.length === 0) return complete;
   throw new InvalidConfiguration(
     `The environment cannot be completed:\n${errors

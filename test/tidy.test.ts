@@ -136,9 +136,12 @@ describe('the documents', () => {
     const codes = [...read('src/problem.ts').matchAll(/^ {2}'?([a-z-]+)'?: \[\d{3}, /gm)].map(
       ([, code]) => code,
     );
-    const types = ['src/event/prediction.ts', 'src/event/predictor.ts', 'src/event/access.ts'].flatMap(
-      (path) => [...read(path).matchAll(/= '(assay\.[a-z._]+)'/g)].map(([, type]) => type),
-    );
+    const types = [
+      'src/event/prediction.ts',
+      'src/event/predictor.ts',
+      'src/event/access.ts',
+      'src/event/webhook.ts',
+    ].flatMap((path) => [...read(path).matchAll(/= '(assay\.[a-z._]+)'/g)].map(([, type]) => type));
     expect(codes.length).toBeGreaterThan(15);
     expect(types.length).toBeGreaterThan(8);
     const missing = [...codes, ...types].filter(

@@ -12,6 +12,8 @@ const ID_BYTES = 6;
 const SECRET_BYTES = 24;
 
 const BEARER = /^bearer +assay_([0-9a-f]{12})_([0-9a-f]{48})$/i;
+/** For tools that can be given a URL only, http://any:KEY@host: the key is the password. */
+const BASIC = /^basic +([a-z0-9+/]{1,200}={0,2})$/i;
 
 export interface Token {
   id: string;
@@ -28,8 +30,15 @@ export function tokenText({ id, secret }: Token): string {
 
 /** The key in an Authorization header, or null when none of ours is in it. */
 export function tokenOf(authorization: string): Token | null {
-  const found = BEARER.exec(authorization);
+  const basic = BASIC.exec(authorization);
+  const given = basic === null ? authorization : bearerIn(basic[1] as string);
+  const found = BEARER.exec(given);
   return found === null ? null : { id: found[1] as string, secret: found[2] as string };
+}
+
+function bearerIn(credentials: string): string {
+  const text = Buffer.from(credentials, 'base64').toString('latin1');
+  return `bearer ${text.slice(text.indexOf(':') + 1)}`;
 }
 
 /** What is kept of a secret. */

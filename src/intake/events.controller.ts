@@ -8,6 +8,7 @@ import { type Caller, limitsOf, requirePredictor } from '../access/caller.js';
 import { Scope } from '../access/scope.js';
 import { ACCESS_STREAM } from '../event/access.js';
 import { toCloudEvent, type CloudEvent } from '../event/envelope.js';
+import { isWebhookStream } from '../event/webhook.js';
 import { invalidRequest, Problem } from '../problem.js';
 import { EVENT_STORE, type EventStore, InvalidPosition } from '../store/event-store.js';
 import { type RecordAnswer, RecordCommand } from './record.command.js';
@@ -98,8 +99,8 @@ export class EventsController {
     requireOwnEvents(caller, predictor);
     try {
       const page = await this.store.readAll(after ?? null, limit, predictor);
-      // Keys are nobody's business; the cursor moves past them.
-      const shown = page.events.filter(({ stream }) => stream !== ACCESS_STREAM);
+      // Keys and webhooks are this service's own business; the cursor moves past them.
+      const shown = page.events.filter(({ stream }) => stream !== ACCESS_STREAM && !isWebhookStream(stream));
       return { events: shown.map(toCloudEvent), next: page.atEnd ? null : page.next };
     } catch (error) {
       if (!(error instanceof InvalidPosition)) throw error;

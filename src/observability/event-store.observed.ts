@@ -50,7 +50,7 @@ export function observedStore(
       );
       return result;
     },
-    readStream: (stream) => store.readStream(stream),
+    readStream: (stream, after) => store.readStream(stream, after),
     readAll: (after, limit, predictor) => store.readAll(after, limit, predictor),
     predictors: () => store.predictors(),
     head: () => store.head(),

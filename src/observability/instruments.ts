@@ -25,6 +25,7 @@ export function createInstruments(version: string) {
     ...ofStore(make),
     ...ofProjection(make),
     ...ofCanaries(make),
+    ...ofWebhooks(make),
   };
 }
 
@@ -173,6 +174,23 @@ function ofCanaries(make: Make) {
       'How long a look at a canary took, by result.',
       STEP_BUCKETS,
       'result',
+    ),
+  };
+}
+
+function ofWebhooks(make: Make) {
+  return {
+    webhookAttempts: make.counter(
+      'assay_webhook_attempts_total',
+      'Attempts here to send an event: delivered or failed; given_up: the event is not tried again.',
+      'webhook',
+      'result',
+    ),
+    webhookWaiting: make.gauge('assay_webhook_waiting', 'Events that a webhook has yet to take.', 'webhook'),
+    webhookWaitingSeconds: make.gauge(
+      'assay_webhook_waiting_seconds',
+      'How old the oldest event is that a webhook has yet to take; 0 when there is none.',
+      'webhook',
     ),
   };
 }

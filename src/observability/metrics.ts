@@ -13,10 +13,12 @@ import type { rebuild } from '../projection/rebuild.js';
 import type { EventStore } from '../store/event-store.js';
 import type { PredictorCatalog } from '../store/predictor-catalog.js';
 import type { CanaryHealth } from '../verdict/judge.js';
+import type { WebhookStatus } from '../webhooks/delivery.js';
 import type { CountedSeries, HeldCounter } from './held-series.js';
 import type { Instruments } from './instruments.js';
 
 const VERDICTS: readonly Verdict[] = ['promote', 'hold', 'rollback', 'insufficient'];
+const WEBHOOK_RESULTS = ['delivered', 'failed', 'given_up'] as const;
 /** Label of what is not deployed here. */
 const UNKNOWN = '';
 
@@ -25,6 +27,7 @@ export interface Watched {
   store: EventStore;
   catalog: PredictorCatalog;
   progress: () => ProjectionNote;
+  webhooks: () => readonly WebhookStatus[];
 }
 
 export class Metrics implements Tally {
@@ -48,6 +51,11 @@ export class Metrics implements Tally {
 
   async watch(watched: Watched): Promise<void> {
     this.watched = watched;
+    for (const { name } of watched.webhooks()) {
+      for (const result of WEBHOOK_RESULTS) {
+        this.instruments.webhookAttempts.inc({ webhook: name, result }, 0);
+      }
+    }
     await this.lookAtPredictors(watched).catch(() => undefined);
   }
 
@@ -82,6 +90,11 @@ export class Metrics implements Tally {
     evidenceAge.set({ predictor }, lagSeconds);
   }
 
+  /** An attempt to send an event to a webhook is over. */
+  webhookAttempted(webhook: string, result: (typeof WEBHOOK_RESULTS)[number]): void {
+    this.instruments.webhookAttempts.inc({ webhook, result });
+  }
+
   /** The rebuild, with what came of it counted. */
   observedRebuild(work: typeof rebuild): typeof rebuild {
     const { rebuilds, rebuildSeconds, rebuildDifferences, rebuiltAt } = this.instruments;
@@ -106,6 +119,7 @@ export class Metrics implements Tally {
     const { storeUp, projectionUp, lagEvents, lagSeconds, events, skew } = this.instruments;
     const { store, progress } = this.watched;
     const { error } = progress();
+    this.lookAtWebhooks(this.watched);
     projectionUp.set(error === null ? 1 : 0);
     try {
       const lag = await lagOf(store, progress());
@@ -127,6 +141,15 @@ export class Metrics implements Tally {
       if (state === null) continue;
       this.know(predictor, state.versions.keys());
       this.lookAtCanary(predictor, state);
+    }
+  }
+
+  private lookAtWebhooks({ webhooks }: Watched): void {
+    const { webhookWaiting, webhookWaitingSeconds } = this.instruments;
+    for (const { name, waiting, waitingSince } of webhooks()) {
+      webhookWaiting.set({ webhook: name }, waiting);
+      const age = waitingSince === null ? 0 : Math.max(0, Date.now() - waitingSince) / 1000;
+      webhookWaitingSeconds.set({ webhook: name }, age);
     }
   }
 

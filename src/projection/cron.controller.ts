@@ -6,6 +6,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { Cron } from '../access/scope.js';
 import { TrafficKeeper } from '../serving/traffic-keeper.js';
+import { Webhooks } from '../webhooks/webhooks.js';
 import { ProjectionLease } from './projection-lease.js';
 import { Projector } from './projector.js';
 import { Rebuilds, type RebuildState } from './rebuilds.js';
@@ -22,15 +23,19 @@ export class CronController {
     private readonly lease: ProjectionLease,
     private readonly rebuilds: Rebuilds,
     private readonly traffic: TrafficKeeper,
+    private readonly webhooks: Webhooks,
   ) {}
 
-  /** Wakes the projector, and answers when what was acknowledged until now is in the warehouse. */
+  /**
+   * Wakes the projector, and answers when what was acknowledged until now is in the warehouse, and what is due to
+   * webhooks was sent.
+   */
   @Get('project')
   @Cron()
   async project(): Promise<object> {
     const startedAt = Date.now();
     this.projector.nudge();
-    await Promise.all([this.traffic.look(), this.caughtUp(startedAt)]);
+    await Promise.all([this.traffic.look(), this.caughtUp(startedAt), this.webhooks.look(CATCH_UP_LIMIT_MS)]);
     const { asOf, error } = this.lease.told();
     return { caughtUp: (asOf ?? 0) >= startedAt, error };
   }

@@ -27,7 +27,7 @@ export function announcing(store: EventStore, announce: () => void): EventStore 
       if (result.kind === 'appended') appended();
       return result;
     },
-    readStream: (stream) => store.readStream(stream),
+    readStream: (stream, after) => store.readStream(stream, after),
     readAll: (after, limit, predictor) => store.readAll(after, limit, predictor),
     predictors: () => store.predictors(),
     head: () => store.head(),

@@ -38,8 +38,8 @@ export class FirestoreLog {
     private readonly horizon: number,
   ) {}
 
-  async stream(key: StreamKey): Promise<StoredEvent[]> {
-    return (await this.connection.find(this.queries.stream(key))).map(eventOf);
+  async stream(key: StreamKey, after?: number): Promise<StoredEvent[]> {
+    return (await this.connection.find(this.queries.stream(key, after))).map(eventOf);
   }
 
   async page(after: string | null, limit: number, predictor?: string): Promise<EventPage> {

@@ -5,6 +5,7 @@
  */
 import {
   EVENTS,
+  eventId,
   type Place,
   SHARDS,
   type StreamKey,
@@ -13,6 +14,7 @@ import {
   type Value,
   whole,
 } from './event-store.firestore.documents.js';
+import { NO_STREAM } from './event-store.js';
 
 type Direction = 'ASCENDING' | 'DESCENDING';
 
@@ -73,11 +75,13 @@ export class Queries {
   constructor(private readonly documents: string) {}
 
   /** A stream in order of revision. Needs no index: the range is over names. */
-  stream({ prefix }: StreamKey): Query {
+  stream(key: StreamKey, after = NO_STREAM): Query {
+    const { prefix } = key;
+    const first = after === NO_STREAM ? prefix : eventId(key, after + 1);
     return {
       from: [{ collectionId: EVENTS }],
       where: and(
-        filter('__name__', 'GREATER_THAN_OR_EQUAL', this.reference(prefix)),
+        filter('__name__', 'GREATER_THAN_OR_EQUAL', this.reference(first)),
         filter('__name__', 'LESS_THAN', this.reference(`${prefix}~`)),
       ),
       orderBy: [{ field: { fieldPath: '__name__' }, direction: 'ASCENDING' }],

@@ -130,10 +130,10 @@ export class FirestoreEventStore implements EventStore {
     }
   }
 
-  async readStream(stream: string): Promise<StoredEvent[]> {
+  async readStream(stream: string, after = NO_STREAM): Promise<StoredEvent[]> {
     this.#requireOpen();
-    const events = await this.#log.stream(streamKey(stream));
-    this.#recent.remember(stream, events);
+    const events = await this.#log.stream(streamKey(stream), after);
+    if (after === NO_STREAM) this.#recent.remember(stream, events);
     return events;
   }
 

@@ -182,7 +182,7 @@ export class Log {
     try {
       switch (request[0]) {
         case 'stream':
-          return ['read', this.#statements.stream.all([request[1]]).flat() as Value[], null];
+          return ['read', this.#statements.stream.all([request[1], request[2]]).flat() as Value[], null];
         case 'after':
           return this.#step(request[1], request[2], request[3]);
         case 'predictors':

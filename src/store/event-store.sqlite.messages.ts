@@ -14,7 +14,8 @@ export type AppendRequest = Value[];
 export type StepRequest = ['after', position: number, limit: number, predictor: string | null];
 
 /** Found by a key, in microseconds. */
-export type LookupRequest = ['stream', string] | ['predictors'] | ['head'] | ['receipt', string];
+export type LookupRequest =
+  ['stream', stream: string, after: number] | ['predictors'] | ['head'] | ['receipt', string];
 
 export type ReadRequest = LookupRequest | StepRequest;
 

@@ -63,7 +63,7 @@ export const LATE_EVENT_BY_ID = `
   SELECT ${EVENT_COLUMNS} FROM events INDEXED BY events_by_late_id
   WHERE stream = ? AND id = ? AND revision >= ${LONG_STREAM_REVISIONS}`;
 
-export const STREAM = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream = ? ORDER BY revision`;
+export const STREAM = `SELECT ${EVENT_COLUMNS} FROM events WHERE stream = ? AND revision > ? ORDER BY revision`;
 
 export const LAST_EVENT = `SELECT ${EVENT_COLUMNS} FROM events ORDER BY position DESC LIMIT 1`;
 

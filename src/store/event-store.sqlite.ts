@@ -19,6 +19,7 @@ import { type LeaseRecord, type LeaseRequest, type LeaseState, releaseLease, tak
 import { Thread } from './event-store.sqlite.thread.js';
 import {
   InvalidPosition,
+  NO_STREAM,
   StoreUnavailable,
   type AppendResult,
   type EventPage,
@@ -90,8 +91,8 @@ export class SqliteEventStore implements EventStore {
     }
   }
 
-  async readStream(stream: string): Promise<StoredEvent[]> {
-    return decodeEvents(await this.#read(['stream', stream]));
+  async readStream(stream: string, after = NO_STREAM): Promise<StoredEvent[]> {
+    return decodeEvents(await this.#read(['stream', stream, after]));
   }
 
   async readAll(after: string | null, limit: number, predictor?: string): Promise<EventPage> {

@@ -93,8 +93,11 @@ export interface EventStore {
     receipt?: Receipt,
   ): Promise<AppendResult>;
 
-  /** The whole stream in order of revision; empty when there is none. Sees every acknowledged append. */
-  readStream(stream: string): Promise<StoredEvent[]>;
+  /**
+   * The stream in order of revision; empty when there is none. Sees every acknowledged append.
+   * @param after only what follows this revision; costs no more than what it gives back
+   */
+  readStream(stream: string, after?: number): Promise<StoredEvent[]>;
 
   /**
    * The log after a position, in one order that never changes. Everything appended is emitted exactly once

@@ -34,7 +34,11 @@ export interface Decision {
 export class PredictorCatalog {
   private readonly known = new Map<string, Known>();
 
-  constructor(private readonly store: EventStore) {}
+  /** @param appended called after a predictor's stream got longer here; must not throw and must not wait */
+  constructor(
+    private readonly store: EventStore,
+    private readonly appended: () => void = () => {},
+  ) {}
 
   /** @throws Problem unknown-predictor */
   async get(predictor: string): Promise<PredictorState> {
@@ -116,6 +120,7 @@ export class PredictorCatalog {
       const now = decision.isHistory ? decision.events : notBefore(events, decision.events);
       const result = await this.store.append(stream, revision, now, decision.receipt);
       this.known.delete(predictor);
+      if (result.kind === 'appended') this.appended();
       if (result.kind !== 'conflict') return result;
       if (attempt === ATTEMPTS) {
         throw new Problem(

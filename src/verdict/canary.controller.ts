@@ -1,13 +1,31 @@
 /** Health of the canary, and the gate for tools that only read the status. */
-import { Controller, Get, Param, Res } from '@nestjs/common';
+import { Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Scope } from '../access/scope.js';
 import type { Verdict } from '../event/predictor.js';
+import { Route } from '../http/route.js';
 import { type CanaryHealth, Judge } from './judge.js';
 import type { TimelinePoint } from './verdict.js';
 
-const GATE_STATUS: Record<Verdict, number> = { promote: 200, hold: 425, insufficient: 425, rollback: 409 };
+/** What the gate is asked for: whether the canary may take all traffic, or whether it must take none. */
+type GateFor = 'promote' | 'rollback';
+
+const GATE_STATUS: Record<GateFor, Record<Verdict, number>> = {
+  promote: { promote: 200, hold: 425, insufficient: 425, rollback: 409 },
+  rollback: { promote: 409, hold: 425, insufficient: 425, rollback: 200 },
+};
+
+const GATE_ROUTE = {
+  query: {
+    for: {
+      type: 'string',
+      enum: ['promote', 'rollback'],
+      default: 'promote',
+      description: 'the verdict for which the answer is 200; for the other one it is 409',
+    },
+  },
+} as const;
 
 @ApiTags('canary')
 @Controller('v1/predictors/:predictor/canary')
@@ -24,13 +42,33 @@ export class CanaryController {
   @Get('gate')
   @Scope('read', 'predictor')
   @ApiOperation({ summary: '200 promote, 425 not decided yet, 409 rollback; the same body' })
-  async gate(
+  @Route(GATE_ROUTE)
+  gate(
     @Param('predictor') predictor: string,
+    @Query('for') wanted: GateFor,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<object> {
+    return this.answerGate(predictor, wanted, reply);
+  }
+
+  @Post('gate')
+  @HttpCode(200)
+  @Scope('read', 'predictor')
+  @ApiOperation({ summary: 'The same, for tools that can only POST; whatever they send is ignored' })
+  @Route(GATE_ROUTE)
+  gateByPost(
+    @Param('predictor') predictor: string,
+    @Query('for') wanted: GateFor,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<object> {
+    return this.answerGate(predictor, wanted, reply);
+  }
+
+  private async answerGate(predictor: string, wanted: GateFor, reply: FastifyReply): Promise<object> {
     const health = await this.judge.health(predictor);
-    reply.status(GATE_STATUS[health.verdict]);
-    if (GATE_STATUS[health.verdict] === 425) reply.header('retry-after', String(retryAfterSeconds(health)));
+    const status = GATE_STATUS[wanted][health.verdict];
+    reply.status(status);
+    if (status === 425) reply.header('retry-after', String(retryAfterSeconds(health)));
     return healthDocument(predictor, health);
   }
 }

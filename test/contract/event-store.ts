@@ -255,6 +255,24 @@ export function eventStoreContract(
         await appended(store.append(stream, NO_STREAM, [event(), event()]));
         expect(await store.readStream(stream)).toHaveLength(2);
       });
+
+      test('gives what follows a revision', async () => {
+        const stream = fresh('stream');
+        const events = Array.from({ length: 12 }, () => event());
+        await appended(store.append(stream, NO_STREAM, events));
+        const whole = await store.readStream(stream);
+        for (const after of [NO_STREAM, 0, 1, 8, 9, 10]) {
+          expect(await store.readStream(stream, after)).toEqual(whole.slice(after + 1));
+        }
+        expect(await store.readStream(stream, 11)).toEqual([]);
+        expect(await store.readStream(fresh('stream'), 3)).toEqual([]);
+        // Part of a stream says nothing about the ids in the rest of it.
+        const [first] = events as [NewEvent];
+        await store.readStream(stream, 5);
+        expect(await store.append(stream, 11, [{ ...first, payload: '{"other":1}' }])).toMatchObject({
+          kind: 'id-taken',
+        });
+      });
     });
 
     readingContract(() => store, onEmptyStore, effort);

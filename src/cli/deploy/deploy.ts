@@ -1,6 +1,6 @@
 /** Looks at everything that can be looked at here, then runs the plan, or prints it. */
 import 'reflect-metadata';
-import { secretNamed } from '../../environment.js';
+import { secretsIn } from '../../environment.js';
 import { checkDeployment, type Checked } from './checks.js';
 import { type Finding, ok, warning } from './finding.js';
 import { type DeployOptions, PARTS, planDeployment, promotion, type Settings, shellLine } from './plan.js';
@@ -81,7 +81,7 @@ function settingsOf(checked: Checked, project: string, options: DeployOptions): 
     location: environment.ASSAY_BIGQUERY_LOCATION ?? 'EU',
     database: /^firestore:[^/]+\/(.+)$/.exec(store)?.[1] ?? '(default)',
     dataset: { project: dataProject, name: dataset },
-    secrets: Object.values(environment).flatMap((value) => secretNamed(value ?? '') ?? []),
+    secrets: Object.values(environment).flatMap((value) => secretsIn(value ?? '')),
     service: app?.service ?? 'default',
     account,
     version: options.name ?? versionName(new Date()),
