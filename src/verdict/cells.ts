@@ -48,7 +48,10 @@ export type CellPolicy = Pick<Policy, 'rightWithin' | 'latencyLimitMs' | 'bucket
 const CLOCK_SKEW_MS = 86_400_000;
 
 /** The rows of both versions, in order of bucket and version; a bucket without predictions has none. */
-export async function readBuckets(warehouse: Warehouse, request: BucketsRequest): Promise<BucketRow[]> {
+export async function readBuckets(
+  warehouse: Pick<Warehouse, 'query'>,
+  request: BucketsRequest,
+): Promise<BucketRow[]> {
   const { predictor, baseline, canary, startedAt, policy } = request;
   const bucketMs = Math.round(policy.bucketSeconds * 1000);
   const since = Math.ceil(startedAt / bucketMs) * bucketMs;

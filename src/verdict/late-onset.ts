@@ -6,7 +6,8 @@ import type { SplitChange } from '../event/predictor.js';
 import { canaryShareOf, firstBucket, splitAt, type Arms } from './blocks.js';
 import type { Onset } from './e-process.js';
 
-const WEIGHT_AT_START = 0.55;
+/** Weight of the evidence from the start on. */
+export const WEIGHT_AT_START = 0.55;
 const WEIGHT_OF_CHANGES = 1 - WEIGHT_AT_START;
 
 /** What is known and planned of the canary's traffic. */
