@@ -17,7 +17,7 @@ const TASK_RUNS = 5;
 /** Runs that are added to a row at a time, beyond the least number. */
 const STAGE_RUNS = 125;
 /** What most rows with a bounded rate come to; only for the estimate. */
-const RUNS_GUESSED = 750;
+const RUNS_GUESSED = 700;
 /** How often a line is written where there is no terminal, milliseconds. */
 const LINE_EVERY_MS = 60_000;
 const FIRST_LINE_MS = 10_000;
@@ -167,7 +167,8 @@ export class Campaign {
 
   private runsLeft({ scenario, isDone, wanted, made }: Row): number {
     if (isDone) return 0;
-    const isBounded = this.options.runs === undefined && scenario.atMost !== undefined;
+    const { rollback = 1, promote = 1 } = scenario.atMost ?? {};
+    const isBounded = this.options.runs === undefined && (rollback === 0.05 || promote === 0.05);
     return Math.max(wanted, isBounded ? RUNS_GUESSED : 0) - made;
   }
 }
@@ -178,5 +179,5 @@ function sizeOf({ world, naive }: Scenario): number {
     world.predictionsPerBucket(i / world.buckets),
   );
   const predictions = buckets.reduce((sum, each) => sum + each, 0);
-  return (predictions + 5000) * (world.askedEvery === null ? 1 : 3) * (naive === undefined ? 1 : 1.5);
+  return (predictions + 5000) * (world.askedEvery === null ? 1 : 2.5) * (naive === undefined ? 1 : 1.2);
 }

@@ -32,7 +32,8 @@ SELECT version, (epoch_ms(labelled_at) - $startedAt) // ${BUCKET_SECONDS * 1000}
   COUNT(*) FILTER (WHERE outcome = 'right') AS "right", COUNT(*) FILTER (WHERE outcome <> 'right') AS wrong
 FROM prediction_outcomes WHERE outcome IS NOT NULL AND NOT pinned GROUP BY ALL`;
 
-interface ArrivalRow {
+/** A row of LABELS_BY_ARRIVAL. */
+export interface ArrivalRow {
   version: string;
   bucket: number;
   right: number;

@@ -17,8 +17,9 @@ type Row = Omit<Scenario, 'group'>;
 
 const RAMP = [0.05, 0.1, 0.25, 0.5];
 const HALF = { shares: [0.5] };
-/** A smaller service, where the row is not about the number of labels. */
+/** Smaller services, where the row is not about the number of labels. */
 const SMALL = { ...HALF, predictionsPerBucket: 200 };
+const MEDIUM = { ...HALF, predictionsPerBucket: 300 };
 const ALL = { confirms: 1, corrects: 1 };
 const falling: Course = (progress) => 0.85 - 0.15 * progress;
 
@@ -174,7 +175,7 @@ const CLUSTERED = { ...HALF, predictionsPerUser: 5, correlation: 0.3 };
 const users: Row[] = [
   {
     name: '5 a user and bucket, correlation .3, equal',
-    world: world({}, {}, CLUSTERED),
+    world: world({}, {}, { ...CLUSTERED, predictionsPerBucket: 200 }),
     atMost: nothingWrong,
   },
   {
@@ -226,11 +227,11 @@ const labels: Row[] = [
     world: world(SELECTIVE, { ...SELECTIVE, accuracy: 0.78 }, SMALL),
     atMost: atMargin,
   },
-  { name: '5 % labelled, equal', world: world(FEW, FEW, HALF), atMost: nothingWrong },
-  { name: '5 % labelled, margin', world: world(FEW, { ...FEW, accuracy: 0.78 }, HALF), atMost: atMargin },
+  { name: '5 % labelled, equal', world: world(FEW, FEW, MEDIUM), atMost: nothingWrong },
+  { name: '5 % labelled, margin', world: world(FEW, { ...FEW, accuracy: 0.78 }, MEDIUM), atMost: atMargin },
   {
     name: '5 % labelled, worse .80/.70',
-    world: world(FEW, { ...FEW, accuracy: 0.7 }, HALF),
+    world: world(FEW, { ...FEW, accuracy: 0.7 }, MEDIUM),
     atMost: { promote: 0.05 },
   },
 ];
@@ -289,13 +290,13 @@ const extreme: Row[] = [
 const SLIPS = { slips: 0.05 };
 const RETRACTED = { slips: 0.1, retracts: true };
 const LATE = { late: 0.2, lateBy: 3 };
-const AS_KNOWN = { ...SMALL, askedEvery: 20 };
+const AS_KNOWN = { ...SMALL, askedEvery: 40 };
 
 const corrected: Row[] = [
-  { name: '5 % of first labels superseded, equal', world: world(SLIPS, SLIPS, HALF), atMost: nothingWrong },
+  { name: '5 % of first labels superseded, equal', world: world(SLIPS, SLIPS, SMALL), atMost: nothingWrong },
   {
     name: '5 % of first labels superseded, margin',
-    world: world(SLIPS, { accuracy: 0.78, ...SLIPS }, HALF),
+    world: world(SLIPS, { accuracy: 0.78, ...SLIPS }, SMALL),
     atMost: atMargin,
   },
   {
@@ -365,7 +366,7 @@ const traffic: Row[] = [
   },
   {
     name: 'equal, router sends 13 % for 10 %',
-    world: world({}, {}, { routed: 0.13 }),
+    world: world({}, {}, { routed: 0.13, predictionsPerBucket: 200 }),
     atMost: neither,
   },
 ];

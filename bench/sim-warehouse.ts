@@ -13,7 +13,7 @@ import { AFTER, CREATE_TABLES, fileSchema, UP_TO } from '#assay/warehouse/wareho
 import { toColumns } from '#assay/warehouse/warehouse.duckdb.columns.js';
 import { beginOf, bucketOf, inputOf, policyOf, STARTED_AT, type World } from './canary-world.js';
 import { eventsOf, type Filed } from './world-events.js';
-import { LABELS_BY_ARRIVAL, labelsByArrival, type LabelsOfBucket } from './naive-rules.js';
+import { type ArrivalRow, LABELS_BY_ARRIVAL, labelsByArrival, type LabelsOfBucket } from './naive-rules.js';
 import { correctionsOf, fatesOf, predictionsOf, saltOf, scheduleOf, type Stretch } from './world-rows.js';
 
 const SCHEMA = fileSchema(PROJECTION);
@@ -91,10 +91,17 @@ export class SimWarehouse {
     await this.file(world, 0, FOREVER);
   }
 
-  /** A whole run, for the rules that look at other figures than the judge. */
-  async labelsSeen(world: World, seed: number, name: string, run: number): Promise<LabelsOfBucket[]> {
+  /** The same over a whole run, with its labels for the rules that look at other figures than the judge. */
+  async judgeWithLabels(
+    world: World,
+    seed: number,
+    name: string,
+    run: number,
+  ): Promise<{ judgement: Judgement; labels: LabelsOfBucket[] }> {
     await this.live(world, seed, name, run);
-    return labelsByArrival(await rows(this.connection, LABELS_BY_ARRIVAL, { startedAt: STARTED_AT }), world);
+    const judgement = judgeCanary(inputOf(world, await this.buckets(world), world.buckets));
+    const arrivals = await this.query<ArrivalRow>(() => LABELS_BY_ARRIVAL, { startedAt: STARTED_AT });
+    return { judgement, labels: labelsByArrival(arrivals, world) };
   }
 
   /** The rows from which the judge of the service starts, by its own statement. */

@@ -1,4 +1,5 @@
 /** One process of the simulation: takes stretches of runs of a scenario, and answers with their verdicts. */
+import type { Judgement } from '#assay/verdict/verdict.js';
 import type { Run, Verdict } from './bar.js';
 import { bucketOf, type World } from './canary-world.js';
 import { leastAcceptable, NAIVE_RULES } from './naive-rules.js';
@@ -43,15 +44,20 @@ async function answer({ kind, scenario: place, from, to, seed }: Task): Promise<
 }
 
 async function live({ name, world, naive }: Scenario, seed: number, run: number): Promise<Run> {
-  const judgement = await warehouse.judge(world, seed, name, run);
+  const before = process.cpuUsage();
+  const { judgement, labels } =
+    naive === undefined
+      ? { judgement: await warehouse.judge(world, seed, name, run), labels: null }
+      : await warehouse.judgeWithLabels(world, seed, name, run);
+  const rules = labels === null ? [] : NAIVE_RULES.map((rule) => rule.judge(labels, leastAcceptable(world)));
+  const { user, system } = process.cpuUsage(before);
+  return { judge: verdictOf(judgement), rules, cpuMs: (user + system) / 1000 };
+}
+
+function verdictOf(judgement: Judgement): Verdict {
   const { verdict } = judgement;
-  const judge: Verdict = {
-    verdict: verdict === 'promote' || verdict === 'rollback' ? verdict : null,
-    bucket: bucketOf(judgement),
-  };
-  if (naive === undefined) return { judge, rules: [] };
-  const labels = await warehouse.labelsSeen(world, seed, name, run);
-  return { judge, rules: NAIVE_RULES.map((rule) => rule.judge(labels, leastAcceptable(world))) };
+  const isDecided = verdict === 'promote' || verdict === 'rollback';
+  return { verdict: isDecided ? verdict : null, bucket: bucketOf(judgement) };
 }
 
 process.on('message', (task: Task) => {

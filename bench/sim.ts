@@ -48,8 +48,13 @@ function progress(text: string, isImportant: boolean): void {
   else if (isImportant) console.error(text);
 }
 
+function cpuOf({ runs }: Result): number {
+  return runs.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / runs.length;
+}
+
 function print(results: readonly Result[]): void {
-  const rows = [['scenario', 'rollback', 'promote', 'asked', '', 'runs'], ...results.map(rowOf)];
+  const head = ['scenario', 'rollback', 'promote', 'asked', '', 'runs', 'CPU ms a run'];
+  const rows = [head, ...results.map((result) => [...rowOf(result), cpuOf(result).toFixed(0)])];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   for (const row of rows)
     console.log(

@@ -112,6 +112,23 @@ describe('the simulation', () => {
     expect([often.verdict, often.decidedAt]).toEqual([once.verdict, once.decidedAt]);
   }, 60_000);
 
+  test('gives the same verdict whether it asks early or looks back from the end', async () => {
+    const worse = world(TOLD, { ...TOLD, accuracy: 0.6 }, { ...SMALL, predictionsPerBucket: 100 });
+    let askedEarly = false;
+    for (let run = 0; run < 14; run++) {
+      const judgement = await warehouse.judge(worse, SEED, 'early', run);
+      const [{ before } = { before: 0 }] = await warehouse.query<{ before: number }>(
+        () => 'SELECT COUNT(*) AS before FROM predictions',
+      );
+      await warehouse.live(worse, SEED, 'early', run);
+      const whole = judgeCanary(inputOf(worse, await warehouse.buckets(worse), worse.buckets));
+      expect([judgement.verdict, judgement.decidedAt]).toEqual([whole.verdict, whole.decidedAt]);
+      // It asks early once it has seen in ten runs when verdicts come; the rest is not lived through then.
+      askedEarly ||= before < worse.buckets * worse.predictionsPerBucket(0);
+    }
+    expect(askedEarly).toBe(true);
+  }, 60_000);
+
   test('draws labels at the rates and delays of the world', async () => {
     await warehouse.live(world({}, {}, { ...SMALL, predictionsPerBucket: 500 }), SEED, 'rates', 0);
     const [seen] = await warehouse.query<Record<string, number>>(
