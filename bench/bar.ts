@@ -158,13 +158,15 @@ export interface Circumstances {
   seconds: number;
   workers: number;
   throughEvents: number;
+  /** How often rows were not the same through events. */
+  differences: number;
   /** Runs of every row, where that was given. */
   runs?: number;
 }
 
 /** The whole page. */
 export function pageOf(results: readonly Result[], circumstances: Circumstances): string {
-  const { command, seed, seconds, workers, throughEvents } = circumstances;
+  const { command, seed, seconds, workers, throughEvents, differences } = circumstances;
   const isFixed = circumstances.runs !== undefined;
   const total = results.reduce((sum, { runs }) => sum + runs.length, 0);
   const missed = results.filter((result) => keepingOf(result) === 'missed').length;
@@ -173,7 +175,7 @@ export function pageOf(results: readonly Result[], circumstances: Circumstances)
 Written by \`${command}\`; do not edit. ${total.toLocaleString('en')} runs of ${results.length} scenarios, seed ${seed}, ${(seconds / 60).toFixed(0)} minutes with ${workers} processes. ${missed === 0 ? 'No bound is missed.' : `**${missed} ${missed === 1 ? 'bound is' : 'bounds are'} missed.**`}
 
 ## How to read it
-A scenario is a made-up world in which it is known what is right. Unless the row says otherwise: 200 buckets of 5 minutes, 600 predictions a bucket, 80 % of the answers right on both versions, right answers confirmed with probability .3 after 20 buckets on average, wrong ones corrected with .6 after 5, the canary at 10 % in the first two groups and at 50 % elsewhere, tolerance .10, ages cut at 5, 15, 40, 100 minutes and 5 hours. "Margin" is a canary that gives exactly 10 % more wrong answers. The rows are made as predictions and corrections in a warehouse with the service's own tables, read by the service's own statement and judged by its judge as if asked at the end of every bucket${throughEvents > 0 ? `; ${throughEvents} short ${throughEvents === 1 ? 'run' : 'runs'} of each scenario also went through events and their derivation and gave the same rows` : ''}.
+A scenario is a made-up world in which it is known what is right. Unless the row says otherwise: 200 buckets of 5 minutes, 600 predictions a bucket in the first three groups and with extreme rates and mostly 200 elsewhere (bench/scenarios.ts has every number), 80 % of the answers right on both versions, right answers confirmed with probability .3 after 20 buckets on average, wrong ones corrected with .6 after 5, the canary at 10 % in the first two groups and at 50 % elsewhere, tolerance .10, ages cut at 5, 15, 40, 100 minutes and 5 hours. "Margin" is a canary that gives exactly 10 % more wrong answers. The rows are made as predictions and corrections in a warehouse with the service's own tables, read by the service's own statement and judged by its judge as if asked at the end of every bucket${throughEvents > 0 ? `; ${throughEvents} short ${throughEvents === 1 ? 'run' : 'runs'} of each scenario also went through events and their derivation and gave ${differences === 0 ? 'the same rows' : `**other rows ${differences} times**`}` : ''}.
 
 A row gives the share of runs that ended in the verdict, its 95 % Wilson interval, and after @ the median bucket of that verdict; the rest was undecided at the end, which costs time and nothing else. **Asked** is what must hold: a wrong verdict at most .05 of the time, at most .01 where nothing is wrong and nothing differs, and a power no lower than the design promised. A bound is *missed* when the interval lies wholly beyond it, and *within chance* when only the rate does. ${isFixed ? '' : `A row runs until every bounded rate is known to .01 to either side (a rate of .05 takes ${RUNS_AT_MOST.toLocaleString('en')} runs, one near 0 takes ${RUNS_AT_LEAST}). `}Rows without anything asked are there for contrast.
 

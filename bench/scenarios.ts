@@ -19,7 +19,6 @@ const RAMP = [0.05, 0.1, 0.25, 0.5];
 const HALF = { shares: [0.5] };
 /** Smaller services, where the row is not about the number of labels. */
 const SMALL = { ...HALF, predictionsPerBucket: 200 };
-const MEDIUM = { ...HALF, predictionsPerBucket: 300 };
 const ALL = { confirms: 1, corrects: 1 };
 const falling: Course = (progress) => 0.85 - 0.15 * progress;
 
@@ -170,12 +169,12 @@ const onset: Row[] = [
   },
 ];
 
-const CLUSTERED = { ...HALF, predictionsPerUser: 5, correlation: 0.3 };
+const CLUSTERED = { ...HALF, predictionsPerBucket: 300, predictionsPerUser: 5, correlation: 0.3 };
 
 const users: Row[] = [
   {
     name: '5 a user and bucket, correlation .3, equal',
-    world: world({}, {}, { ...CLUSTERED, predictionsPerBucket: 200 }),
+    world: world({}, {}, CLUSTERED),
     atMost: nothingWrong,
   },
   {
@@ -227,11 +226,11 @@ const labels: Row[] = [
     world: world(SELECTIVE, { ...SELECTIVE, accuracy: 0.78 }, SMALL),
     atMost: atMargin,
   },
-  { name: '5 % labelled, equal', world: world(FEW, FEW, MEDIUM), atMost: nothingWrong },
-  { name: '5 % labelled, margin', world: world(FEW, { ...FEW, accuracy: 0.78 }, MEDIUM), atMost: atMargin },
+  { name: '5 % labelled, equal', world: world(FEW, FEW, SMALL), atMost: nothingWrong },
+  { name: '5 % labelled, margin', world: world(FEW, { ...FEW, accuracy: 0.78 }, SMALL), atMost: atMargin },
   {
     name: '5 % labelled, worse .80/.70',
-    world: world(FEW, { ...FEW, accuracy: 0.7 }, MEDIUM),
+    world: world(FEW, { ...FEW, accuracy: 0.7 }, SMALL),
     atMost: { promote: 0.05 },
   },
 ];
@@ -290,7 +289,7 @@ const extreme: Row[] = [
 const SLIPS = { slips: 0.05 };
 const RETRACTED = { slips: 0.1, retracts: true };
 const LATE = { late: 0.2, lateBy: 3 };
-const AS_KNOWN = { ...SMALL, askedEvery: 40 };
+const AS_KNOWN = { ...HALF, predictionsPerBucket: 120, askedEvery: 40 };
 
 const corrected: Row[] = [
   { name: '5 % of first labels superseded, equal', world: world(SLIPS, SLIPS, SMALL), atMost: nothingWrong },
@@ -381,7 +380,7 @@ const guardrails: Row[] = [
   },
   {
     name: 'errors .002 / .006, 10 %, within',
-    world: world({ errors: 0.002 }, { errors: 0.006 }),
+    world: world({ errors: 0.002 }, { errors: 0.006 }, { predictionsPerBucket: 200 }),
     atMost: nothingWrong,
   },
   {

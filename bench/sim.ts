@@ -89,7 +89,7 @@ try {
       'npm run sim',
       ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : []),
     ].join(' ');
-    writeFileSync(output, pageOf(results, { ...options, command, seconds }));
+    writeFileSync(output, pageOf(results, { ...options, command, seconds, differences: differences.length }));
     console.log(`written: ${output}`);
   }
   process.exitCode = missed.length + differences.length > 0 ? 1 : 0;
