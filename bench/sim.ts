@@ -1,104 +1,101 @@
 /**
- * Counts the judge's verdicts over many runs of every scenario:
- *   npx nest build && npx swc bench -d .bench --strip-leading-paths && node .bench/sim.js --runs 400 --seed 1
- * Options: --only TEXT for the scenarios whose name contains it, --markdown for a table to paste.
- * Exit code 1 when a bound is missed beyond chance (the 95 % Wilson interval lies outside).
+ * Holds the judge to its bar: counts its verdicts over many runs of every scenario, spread over the cores, and
+ * writes docs/canary-bar.md. `npm run sim -- --help` says more.
  */
-import { bucketOf, judgeWorld } from './canary-world.js';
-import { SCENARIOS, type Scenario } from './scenarios.js';
+import { availableParallelism } from 'node:os';
+import { writeFileSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import { askedText, keepingOf, pageOf, type Result, rowOf, RUNS_AT_LEAST } from './bar.js';
+import { Campaign, type CampaignOptions } from './campaign.js';
+import { SCENARIOS } from './scenarios.js';
 
-interface Result {
-  scenario: Scenario;
-  runs: number;
-  rollback: number[];
-  promote: number[];
+interface Options extends CampaignOptions {
+  only: string;
+  output?: string;
 }
 
-function option(name: string, fallback: string): string {
-  const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : (process.argv[at + 1] ?? fallback);
+function whole(least: number) {
+  return (text: string): number => {
+    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
+    throw new InvalidArgumentError(`It must be a whole number from ${least}.`);
+  };
 }
 
-function run(scenario: Scenario, runs: number, seed: number): Result {
-  const result: Result = { scenario, runs, rollback: [], promote: [] };
-  for (let i = 0; i < runs; i++) {
-    const judgement = judgeWorld(scenario.world, seed * 1_000_003 + i);
-    const bucket = bucketOf(judgement);
-    if (bucket !== null && judgement.verdict === 'rollback') result.rollback.push(bucket);
-    if (bucket !== null && judgement.verdict === 'promote') result.promote.push(bucket);
-    progress(`${scenario.name}: ${i + 1}/${runs}`, i + 1 === runs);
-  }
-  return result;
+const EXAMPLES = `
+Examples:
+  npm run sim                                        every row in full, and the page
+  npm run sim -- --runs 40 --output /tmp/bar.md      a first look
+  npm run sim -- --only 'margin' --seed 7            some rows in full; no page
+  npm run sim -- --only 'Late onset' --runs 100      a group
+
+The same seed gives the same figures, whatever the number of workers and the rows that are left out.
+Exit code: 1 when a bound is missed beyond chance or events lead to other rows, 2 when the simulation fails.`;
+
+const program = new Command('sim')
+  .description('Simulates canaries and counts the verdicts of the judge.')
+  .option('--runs <n>', `runs a row; without it from ${RUNS_AT_LEAST} until the rates are known`, whole(1))
+  .option('--seed <n>', 'from which everything is drawn', whole(0), 1)
+  .option('--only <text>', 'rows whose name or group contains this', '')
+  .option('--workers <n>', 'processes', whole(1), availableParallelism())
+  .option('--through-events <n>', 'short runs of each row that also go through events', whole(0), 2)
+  .option('--output <file>', 'page to write; docs/canary-bar.md when all rows are run in full')
+  .addHelpText('after', EXAMPLES);
+const options = program.parse().opts<Options>();
+
+/** One line that moves on a terminal; elsewhere a line now and then. */
+function progress(text: string, isImportant: boolean): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}${isImportant ? '\n' : ''}`);
+  else if (isImportant) console.error(text);
 }
 
-/** One line that moves on a terminal; elsewhere one line a scenario. */
-function progress(text: string, isLast = false): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-  else if (isLast) console.error(text);
+function cpuOf({ runs }: Result): number {
+  return runs.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / runs.length;
 }
 
-/** 95 % interval of a share (Wilson 1927). */
-function wilson(hits: number, runs: number): [number, number] {
-  const z2 = 1.96 ** 2;
-  const centre = (hits + z2 / 2) / (runs + z2);
-  const half = (1.96 / (runs + z2)) * Math.sqrt((hits * (runs - hits)) / runs + z2 / 4);
-  return [Math.max(0, centre - half), Math.min(1, centre + half)];
+function print(results: readonly Result[]): void {
+  const head = ['scenario', 'rollback', 'promote', 'asked', '', 'runs', 'CPU ms a run'];
+  const rows = [head, ...results.map((result) => [...rowOf(result), cpuOf(result).toFixed(0)])];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  for (const row of rows)
+    console.log(
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    );
 }
 
-function share(hits: number[], runs: number): string {
-  const [low, high] = wilson(hits.length, runs);
-  const rate = (hits.length / runs).toFixed(3);
-  const median = hits.length === 0 ? '' : ` @${medianOf(hits)}`;
-  return `${rate} [${low.toFixed(3)}, ${high.toFixed(3)}]${median}`;
-}
+const places = SCENARIOS.map((_, place) => place).filter((place) => {
+  const { name, group } = SCENARIOS[place]!;
+  return `${group}: ${name}`.toLowerCase().includes(options.only.toLowerCase());
+});
+if (places.length === 0) program.error(`No row contains "${options.only}".`, { exitCode: 2 });
 
-function medianOf(values: number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
-
-function bounds({ atMost = {}, atLeast = {} }: Scenario): string {
-  const texts: string[] = [];
-  for (const verdict of ['rollback', 'promote'] as const) {
-    if (atMost[verdict] !== undefined) texts.push(`${verdict} <= ${atMost[verdict]}`);
-    if (atLeast[verdict] !== undefined) texts.push(`${verdict} >= ${atLeast[verdict]}`);
-  }
-  return texts.join(', ');
-}
-
-function isMissed({ scenario, runs, ...hits }: Result): boolean {
-  const { atMost = {}, atLeast = {} } = scenario;
-  return (['rollback', 'promote'] as const).some((verdict) => {
-    const [low, high] = wilson(hits[verdict].length, runs);
-    return low > (atMost[verdict] ?? 1) || high < (atLeast[verdict] ?? 0) - 1e-9;
-  });
-}
-
-function print(results: Result[], asMarkdown: boolean): void {
-  const rows = results.map((result) => [
-    result.scenario.name,
-    share(result.rollback, result.runs),
-    share(result.promote, result.runs),
-    bounds(result.scenario) + (isMissed(result) ? '  MISSED' : ''),
-  ]);
-  const table = [['scenario', 'rollback', 'promote', 'asked'], ...rows];
-  if (asMarkdown) table.splice(1, 0, ['---', '---', '---', '---']);
-  const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]!.length)));
-  for (const row of table) {
-    const line = asMarkdown
-      ? `| ${row.join(' | ')} |`
-      : row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ');
-    console.log(line);
-  }
-}
-
-const runs = Number(option('runs', '200'));
-const seed = Number(option('seed', '1'));
-const only = option('only', '');
 const started = Date.now();
-const results = SCENARIOS.filter(({ name }) => name.includes(only)).map((scenario) =>
-  run(scenario, runs, seed),
-);
-progress('');
-print(results, process.argv.includes('--markdown'));
-console.log(`${runs} runs a scenario, seed ${seed}, ${((Date.now() - started) / 1000).toFixed(0)} s`);
-if (results.some(isMissed)) process.exitCode = 1;
+const campaign = new Campaign(places, options, progress);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => campaign.stop(signal));
+try {
+  const { results, differences } = await campaign.run();
+  const seconds = (Date.now() - started) / 1000;
+  print(results);
+  console.log(`seed ${options.seed}, ${seconds.toFixed(0)} s with ${options.workers} workers`);
+  for (const difference of differences) console.log(`NOT THE SAME THROUGH EVENTS: ${difference}`);
+  const missed = results.filter((result) => keepingOf(result) === 'missed');
+  for (const { scenario } of missed) console.log(`MISSED: ${scenario.name} (${askedText(scenario)})`);
+  const isWhole = places.length === SCENARIOS.length && options.runs === undefined;
+  const output = options.output ?? (isWhole ? 'docs/canary-bar.md' : undefined);
+  if (output !== undefined) {
+    const command = [
+      'npm run sim',
+      ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : []),
+    ].join(' ');
+    writeFileSync(output, pageOf(results, { ...options, command, seconds, differences: differences.length }));
+    console.log(`written: ${output}`);
+  }
+  process.exitCode = missed.length + differences.length > 0 ? 1 : 0;
+} catch (error) {
+  console.error(`The simulation failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 2;
+} finally {
+  campaign.close();
+}

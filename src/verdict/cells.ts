@@ -58,7 +58,7 @@ export function firstBucket(startedAt: number, bucketSeconds: number): number {
  * @param only starts of the buckets that are wanted, if not all of them; one at least
  */
 export async function readBuckets(
-  warehouse: Warehouse,
+  warehouse: Pick<Warehouse, 'query'>,
   request: BucketsRequest,
   only?: readonly number[],
 ): Promise<BucketRow[]> {
@@ -75,7 +75,7 @@ export async function readBuckets(
 
 /** The buckets to which some of the predictor's predictions belong; of those that are not there, nothing. */
 export async function bucketsOf(
-  warehouse: Warehouse,
+  warehouse: Pick<Warehouse, 'query'>,
   { predictor, policy }: BucketsRequest,
   predictionIds: readonly string[],
 ): Promise<number[]> {

@@ -7,7 +7,8 @@ import { canaryShareOf, splitAt, type Arms } from './blocks.js';
 import { firstBucket } from './cells.js';
 import type { Onset } from './e-process.js';
 
-const WEIGHT_AT_START = 0.55;
+/** Weight of the evidence from the start on. */
+export const WEIGHT_AT_START = 0.55;
 const WEIGHT_OF_CHANGES = 1 - WEIGHT_AT_START;
 
 /** What is known and planned of the canary's traffic. */
