@@ -194,10 +194,9 @@ export const FROM_THE_START: readonly Onset[] = [{ from: -Infinity, weight: 1 }]
  */
 export class EProcess {
   private readonly alternatives: readonly Alternative[];
-  /** Per onset, the log evidence of each alternative, and the log of its part in the mixture. */
-  private readonly logs: number[][];
-  private readonly logParts: number[][];
-  private readonly idleWeight: number;
+  /** Logs of the parts of the mixture: all alternatives of the first onset, of the second, ..., the constant. */
+  private readonly parts: number[];
+  private readonly partsAtStart: readonly number[];
   private peak = 0;
 
   constructor(
@@ -205,37 +204,29 @@ export class EProcess {
     private readonly onsets: readonly Onset[] = FROM_THE_START,
   ) {
     this.alternatives = alternativesOf(claim);
-    this.logs = onsets.map(() => this.alternatives.map(() => 0));
-    this.logParts = onsets.map((onset) =>
-      this.alternatives.map(({ weight }) => Math.log(onset.weight * weight)),
-    );
-    this.idleWeight = Math.max(0, 1 - onsets.reduce((sum, onset) => sum + onset.weight, 0));
+    const weights = onsets.flatMap((onset) => this.alternatives.map(({ weight }) => onset.weight * weight));
+    const idle = 1 - onsets.reduce((sum, { weight }) => sum + weight, 0);
+    this.partsAtStart = (idle > 1e-12 ? [...weights, idle] : weights).map(Math.log);
+    this.parts = [...this.partsAtStart];
   }
 
   /** Takes in one block; `b` is the baseline's rate as it was forecast without this block. */
   add(bucket: number, b: number, counts: Counts): void {
     if (counts.nB === 0 || counts.nC === 0) return;
-    let best = 0;
-    for (let k = 0; k < this.alternatives.length; k++) {
+    const width = this.alternatives.length;
+    for (let k = 0; k < width; k++) {
       const c = alternativeAt(this.claim, b, this.alternatives[k]!.steps);
       if (c === null) continue;
       const gained = logRatio(this.claim, b, c, counts);
       for (let i = 0; i < this.onsets.length; i++) {
-        if (bucket >= this.onsets[i]!.from) this.logs[i]![k]! += gained;
-        best = Math.max(best, this.logs[i]![k]!);
+        if (bucket >= this.onsets[i]!.from) this.parts[i * width + k]! += gained;
       }
     }
-    // A mixture is never above its best part, which spares most of the sums.
-    if (best > this.peak) this.peak = Math.max(this.peak, this.logEvidence);
+    this.peak = Math.max(this.peak, this.logEvidence);
   }
 
   get logEvidence(): number {
-    const terms: number[] = this.idleWeight > 1e-12 ? [Math.log(this.idleWeight)] : [];
-    for (let i = 0; i < this.onsets.length; i++) {
-      for (let k = 0; k < this.alternatives.length; k++)
-        terms.push(this.logParts[i]![k]! + this.logs[i]![k]!);
-    }
-    return logSumExp(terms);
+    return logSumExp(this.parts);
   }
 
   /**
@@ -250,14 +241,17 @@ export class EProcess {
 
   /** The log evidence of the alternative that explains the blocks best, since the first onset. */
   get leadingLog(): number {
-    return Math.max(...this.logs[0]!);
+    return Math.max(...this.alternatives.map((_, k) => this.parts[k]! - this.partsAtStart[k]!));
   }
 }
 
 /** `log(sum of exp(term))` without overflow. */
 export function logSumExp(terms: readonly number[]): number {
-  const largest = Math.max(...terms);
-  return largest + Math.log(terms.reduce((sum, term) => sum + Math.exp(term - largest), 0));
+  let largest = -Infinity;
+  for (const term of terms) if (term > largest) largest = term;
+  let sum = 0;
+  for (const term of terms) sum += Math.exp(term - largest);
+  return largest + Math.log(sum);
 }
 
 function clip(value: number, low: number, high: number): number {
