@@ -43,6 +43,7 @@ class CheckWatch {
   private readonly claim: Claim;
   private readonly kind: 'wrong' | 'right';
   private readonly threshold: number;
+  private hasOracleReached = false;
 
   constructor(
     readonly name: ClaimName,
@@ -60,10 +61,12 @@ class CheckWatch {
     if (counts.nB === 0 || counts.nC === 0) return;
     this.now.information += divergence(this.claim, b, c, counts);
     this.now.oracleLog += logRatio(this.claim, b, c, counts);
-    if (this.now.oracleLog >= this.threshold) this.reached.oracle ??= { ...this.now };
+    if (this.now.oracleLog >= this.threshold) this.hasOracleReached = true;
   }
 
+  /** The end of a bucket: the first moment at which anybody can know. */
   settle(evidence: Evidence): void {
+    if (this.hasOracleReached) this.reached.oracle ??= { ...this.now };
     if (evidence.has(this.name)) this.reached.judge ??= { ...this.now };
   }
 }

@@ -55,16 +55,16 @@ interface Alternative {
 const ALTERNATIVES: Record<Side, readonly Alternative[]> = {
   above: [
     { steps: 0.5, weight: 0.03 },
-    { steps: 1, weight: 0.3 },
-    { steps: 1.5, weight: 0.55 },
-    { steps: 4, weight: 0.1 },
+    { steps: 1, weight: 0.27 },
+    { steps: 1.5, weight: 0.53 },
+    { steps: 4, weight: 0.15 },
     { steps: 8, weight: 0.02 },
   ],
   below: [
-    { steps: 0.5, weight: 0.05 },
-    { steps: 1, weight: 0.65 },
-    { steps: 1.5, weight: 0.2 },
-    { steps: 4, weight: 0.1 },
+    { steps: 0.5, weight: 0.1 },
+    { steps: 1, weight: 0.5 },
+    { steps: 1.5, weight: 0.3 },
+    { steps: 3, weight: 0.1 },
   ],
 };
 
