@@ -148,7 +148,7 @@ export function measure(
   onRun?: (run: number) => void,
 ): Measured {
   const hazards = hazardsOf(traffic);
-  const perCheck = new Map(checks.map((name) => [name, { judge: [], oracle: [] }]));
+  const perCheck = new Map<ClaimName, Reached>(checks.map((name) => [name, { judge: [], oracle: [] }]));
   const verdicts: number[] = [];
   let missed = 0;
   for (let run = 0; run < runs; run++) {
