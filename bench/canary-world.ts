@@ -5,7 +5,7 @@
 import { completePolicy, type PartialPolicy, type Policy } from '#assay/event/policy.js';
 import type { SplitChange } from '#assay/event/predictor.js';
 import type { BucketRow } from '#assay/verdict/cells.js';
-import { WEIGHT_AT_START } from '#assay/verdict/late-onset.js';
+import { onsetsOf } from '#assay/verdict/late-onset.js';
 import type { Judgement, JudgementInput } from '#assay/verdict/verdict.js';
 
 /** A number that may change as the canary goes on: by progress in [0, 1). */
@@ -152,9 +152,11 @@ export function inputOf(world: World, rows: readonly BucketRow[], asked: number)
  * traffic is told, and the part of the mixture that this leaves idle is made up for by the threshold.
  */
 function withoutRestarts(input: JudgementInput): JudgementInput {
-  const { policy, splits } = input;
-  const alpha = { ...policy.alpha, 'wrong-up': policy.alpha['wrong-up'] / WEIGHT_AT_START };
-  return { ...input, splits: splits.slice(0, 1), ramp: null, policy: { ...policy, alpha } };
+  const { policy } = input;
+  const steady = { ...input, splits: input.splits.slice(0, 1), ramp: null };
+  const atStart = onsetsOf({ ...steady, bucketSeconds: policy.bucketSeconds })[0]?.weight ?? 1;
+  const alpha = { ...policy.alpha, 'wrong-up': policy.alpha['wrong-up'] / atStart };
+  return { ...steady, policy: { ...policy, alpha } };
 }
 
 function splitsOf({ shares, buckets }: World): SplitChange[] {

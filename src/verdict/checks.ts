@@ -16,7 +16,8 @@ import { SampleRatio } from './sample-ratio.js';
  * - `pending`: not shown, or nothing to compare yet.
  * - `waived`: not asked (no latency limit; users who never confirm).
  *
- * A check is answered once its evidence has reached the threshold, until the evidence falls below 1 again:
+ * A check is answered once its evidence has reached the threshold, after whichever block, until the evidence
+ * at the end of a bucket is below 1 again:
  * then the data speak for the opposite, and a chance peak neither bars a canary for good nor helps it. That
  * an answer counts less long than the guarantee allows can only make it rarer. A verdict, in contrast, stays.
  */
@@ -149,10 +150,11 @@ export class Evidence {
   /** The end of a bucket: whoever asks from now on sees the evidence of all blocks so far. */
   settle(): void {
     for (const name of CHECK_NAMES) {
-      const log = this.processOf(name)?.logEvidence ?? this.sampleRatio.logEvidence;
+      const process = this.processOf(name);
+      const log = process?.logEvidence ?? this.sampleRatio.logEvidence;
       this.logs.set(name, log);
-      if (log >= this.logThreshold(name)) this.standing.add(name);
-      else if (log < 0) this.standing.delete(name);
+      if (log < 0) this.standing.delete(name);
+      else if ((process?.takePeak() ?? log) >= this.logThreshold(name)) this.standing.add(name);
     }
   }
 

@@ -41,25 +41,45 @@ export interface Counts {
 interface Alternative {
   /** Distance from the boundary, in units. */
   steps: number;
-  /** Weight in the mixture; the weights of a side sum to 1. */
+  /** Weight in the mixture; the weights of one list sum to 1. */
   weight: number;
 }
 
+/**
+ * A threshold of 30 is 3.4 in logs, and an alternative of weight w costs up to -log w of that. So most of the
+ * weight lies where it decides most often: a canary with a quarter more wrong answers stands 1.4 units above
+ * the boundary of `wrong-up`, an equal one 1.1 above that of `right-within` and 0.9 below that of
+ * `wrong-within`. The rest is for whatever else may be true. What this costs is measured in
+ * docs/canary-power.md.
+ */
 const ALTERNATIVES: Record<Side, readonly Alternative[]> = {
   above: [
-    { steps: 0.5, weight: 0.05 },
-    { steps: 1, weight: 0.2 },
-    { steps: 2, weight: 0.35 },
-    { steps: 4, weight: 0.25 },
-    { steps: 8, weight: 0.15 },
+    { steps: 0.5, weight: 0.03 },
+    { steps: 1, weight: 0.27 },
+    { steps: 1.5, weight: 0.53 },
+    { steps: 4, weight: 0.15 },
+    { steps: 8, weight: 0.02 },
   ],
   below: [
-    { steps: 0.5, weight: 0.15 },
-    { steps: 1, weight: 0.55 },
-    { steps: 2, weight: 0.2 },
-    { steps: 4, weight: 0.1 },
+    { steps: 0.5, weight: 0.1 },
+    { steps: 1, weight: 0.5 },
+    { steps: 1.5, weight: 0.3 },
+    { steps: 3, weight: 0.1 },
   ],
 };
+
+/** Above a line with an offset, in units of it: a version that fails does so at any rate. */
+const ABOVE_AN_OFFSET: readonly Alternative[] = [
+  { steps: 0.5, weight: 0.05 },
+  { steps: 1, weight: 0.2 },
+  { steps: 2, weight: 0.35 },
+  { steps: 4, weight: 0.25 },
+  { steps: 8, weight: 0.15 },
+];
+
+function alternativesOf({ side, offset }: Claim): readonly Alternative[] {
+  return side === 'above' && offset > 0 ? ABOVE_AN_OFFSET : ALTERNATIVES[side];
+}
 
 /** The line of a claim: the canary's rate at which the claim begins, given the baseline's rate. */
 export function boundaryAt({ offset, slope }: Claim, rate: number): number {
@@ -174,52 +194,64 @@ export const FROM_THE_START: readonly Onset[] = [{ from: -Infinity, weight: 1 }]
  */
 export class EProcess {
   private readonly alternatives: readonly Alternative[];
-  /** Per onset, the log evidence of each alternative. */
-  private readonly logs: number[][];
-  private readonly idleWeight: number;
+  /** Logs of the parts of the mixture: all alternatives of the first onset, of the second, ..., the constant. */
+  private readonly parts: number[];
+  private readonly partsAtStart: readonly number[];
+  private peak = 0;
 
   constructor(
     private readonly claim: Claim,
     private readonly onsets: readonly Onset[] = FROM_THE_START,
   ) {
-    this.alternatives = ALTERNATIVES[claim.side];
-    this.logs = onsets.map(() => this.alternatives.map(() => 0));
-    this.idleWeight = Math.max(0, 1 - onsets.reduce((sum, onset) => sum + onset.weight, 0));
+    this.alternatives = alternativesOf(claim);
+    const weights = onsets.flatMap((onset) => this.alternatives.map(({ weight }) => onset.weight * weight));
+    const idle = 1 - onsets.reduce((sum, { weight }) => sum + weight, 0);
+    this.partsAtStart = (idle > 1e-12 ? [...weights, idle] : weights).map(Math.log);
+    this.parts = [...this.partsAtStart];
   }
 
   /** Takes in one block; `b` is the baseline's rate as it was forecast without this block. */
   add(bucket: number, b: number, counts: Counts): void {
     if (counts.nB === 0 || counts.nC === 0) return;
-    for (let k = 0; k < this.alternatives.length; k++) {
+    const width = this.alternatives.length;
+    for (let k = 0; k < width; k++) {
       const c = alternativeAt(this.claim, b, this.alternatives[k]!.steps);
       if (c === null) continue;
       const gained = logRatio(this.claim, b, c, counts);
       for (let i = 0; i < this.onsets.length; i++) {
-        if (bucket >= this.onsets[i]!.from) this.logs[i]![k]! += gained;
+        if (bucket >= this.onsets[i]!.from) this.parts[i * width + k]! += gained;
       }
     }
+    this.peak = Math.max(this.peak, this.logEvidence);
   }
 
   get logEvidence(): number {
-    const terms: number[] = this.idleWeight > 1e-12 ? [Math.log(this.idleWeight)] : [];
-    for (let i = 0; i < this.onsets.length; i++) {
-      for (let k = 0; k < this.alternatives.length; k++) {
-        terms.push(Math.log(this.onsets[i]!.weight * this.alternatives[k]!.weight) + this.logs[i]![k]!);
-      }
-    }
-    return logSumExp(terms);
+    return logSumExp(this.parts);
+  }
+
+  /**
+   * The highest log evidence after any block since the last call. The guarantee holds after every block, so
+   * that a threshold reached in the midst of a bucket counts as reached.
+   */
+  takePeak(): number {
+    const peak = this.peak;
+    this.peak = this.logEvidence;
+    return peak;
   }
 
   /** The log evidence of the alternative that explains the blocks best, since the first onset. */
   get leadingLog(): number {
-    return Math.max(...this.logs[0]!);
+    return Math.max(...this.alternatives.map((_, k) => this.parts[k]! - this.partsAtStart[k]!));
   }
 }
 
 /** `log(sum of exp(term))` without overflow. */
 export function logSumExp(terms: readonly number[]): number {
-  const largest = Math.max(...terms);
-  return largest + Math.log(terms.reduce((sum, term) => sum + Math.exp(term - largest), 0));
+  let largest = -Infinity;
+  for (const term of terms) if (term > largest) largest = term;
+  let sum = 0;
+  for (const term of terms) sum += Math.exp(term - largest);
+  return largest + Math.log(sum);
 }
 
 function clip(value: number, low: number, high: number): number {

@@ -7,9 +7,13 @@ import { canaryShareOf, splitAt, type Arms } from './blocks.js';
 import { firstBucket } from './cells.js';
 import type { Onset } from './e-process.js';
 
-/** Weight of the evidence from the start on. */
-export const WEIGHT_AT_START = 0.55;
-const WEIGHT_OF_CHANGES = 1 - WEIGHT_AT_START;
+/**
+ * What is kept for later is missing from the start, so it is about the share of bad canaries that are bad only
+ * under load: more of them when a ramp plans for load. Harm from the start then takes 3 (6) % more labels than
+ * without any reserve; measured in docs/canary-power.md.
+ */
+const KEPT_FOR_CHANGES_BY_HAND = 0.1;
+const KEPT_FOR_A_RAMP = 0.2;
 
 /** What is known and planned of the canary's traffic. */
 export interface TrafficPlan extends Arms {
@@ -22,8 +26,9 @@ export interface TrafficPlan extends Arms {
 
 /**
  * The start, and every change of the canary's share so far. The weights are fixed before anything is seen:
- * equal parts for the steps of a ramp that lie above the share at the start; for changes by hand, whose
- * number nobody knows, halves of what is left. A step beyond the plan gets no weight.
+ * equal parts for the steps of a ramp that lie above the share at the start and leave something to compare
+ * with; for changes by hand, whose number nobody knows, halves of what is left. A step beyond the plan gets
+ * no weight.
  */
 export function onsetsOf(plan: TrafficPlan): Onset[] {
   const start = firstBucket(plan.startedAt, plan.bucketSeconds);
@@ -31,14 +36,15 @@ export function onsetsOf(plan: TrafficPlan): Onset[] {
   const changes = changesAfter(start, plan)
     .slice(0, weights.length)
     .map((from, i) => ({ from, weight: weights[i] ?? 0 }));
-  return [{ from: start, weight: WEIGHT_AT_START }, ...changes];
+  const atStart = 1 - weights.reduce((sum, weight) => sum + weight, 0);
+  return [{ from: start, weight: atStart }, ...changes];
 }
 
 function changeWeights({ ramp, splits, canary }: TrafficPlan, start: number): number[] {
-  if (ramp === null) return Array.from({ length: 30 }, (_, i) => WEIGHT_OF_CHANGES * 2 ** -(i + 1));
+  if (ramp === null) return Array.from({ length: 30 }, (_, i) => KEPT_FOR_CHANGES_BY_HAND * 2 ** -(i + 1));
   const shareAtStart = splitAt(splits, start)?.[canary] ?? 0;
-  const steps = ramp.filter((share) => share > shareAtStart + 1e-9);
-  return steps.map(() => WEIGHT_OF_CHANGES / steps.length);
+  const steps = ramp.filter((share) => share > shareAtStart + 1e-9 && share < 1);
+  return steps.map(() => KEPT_FOR_A_RAMP / steps.length);
 }
 
 /** First buckets that lie wholly under a new share; several changes within a bucket count once. */

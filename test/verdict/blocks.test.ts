@@ -102,13 +102,13 @@ describe('late onsets', () => {
     split: { v1: 1 - share, v2: share },
   });
 
-  test('share .45 equally over the steps of a ramp that are above the share at the start', () => {
+  test('share .2 equally over the steps of a ramp that are above the share at the start and below 1', () => {
     const splits = [change(0, 0.05), change(60, 0.1), change(121, 0.25)];
-    const onsets = onsetsOf({ ...plan, splits, ramp: [0.05, 0.1, 0.25, 0.5] });
+    const onsets = onsetsOf({ ...plan, splits, ramp: [0.05, 0.1, 0.25, 0.5, 1] });
     expect(onsets.map(({ from }) => from / MINUTE)).toEqual([0, 60, 125]);
-    expect(onsets[0]!.weight).toBe(0.55);
-    expect(onsets[1]!.weight).toBeCloseTo(0.15, 12);
-    expect(onsets[2]!.weight).toBeCloseTo(0.15, 12);
+    expect(onsets[0]!.weight).toBeCloseTo(0.8, 12);
+    expect(onsets[1]!.weight).toBeCloseTo(0.2 / 3, 12);
+    expect(onsets[2]!.weight).toBeCloseTo(0.2 / 3, 12);
   });
 
   test('take half of what is left for each change by hand', () => {
@@ -117,8 +117,8 @@ describe('late onsets', () => {
       ...Array.from({ length: 50 }, (_, i) => change(60 * (i + 1), 0.06 + i / 100)),
     ];
     const onsets = onsetsOf({ ...plan, splits });
-    expect(onsets[1]!.weight).toBeCloseTo(0.225, 12);
-    expect(onsets[2]!.weight).toBeCloseTo(0.1125, 12);
+    expect(onsets[1]!.weight).toBeCloseTo(0.05, 12);
+    expect(onsets[2]!.weight).toBeCloseTo(0.025, 12);
     expect(onsets.reduce((sum, { weight }) => sum + weight, 0)).toBeLessThanOrEqual(1);
   });
 
@@ -133,9 +133,11 @@ describe('late onsets', () => {
 
   test('a step beyond the ramp gets no weight', () => {
     const splits = [change(0, 0.05), change(60, 0.5), change(120, 0.9)];
-    expect(onsetsOf({ ...plan, splits, ramp: [0.05, 0.5] }).map(({ weight }) => weight)).toEqual([
-      0.55,
-      1 - 0.55,
-    ]);
+    expect(onsetsOf({ ...plan, splits, ramp: [0.05, 0.5] }).map(({ weight }) => weight)).toEqual([0.8, 0.2]);
+  });
+
+  test('nothing is kept when the ramp has no step left at which the arms could be compared', () => {
+    const splits = [change(0, 0.5)];
+    expect(onsetsOf({ ...plan, splits, ramp: [0.05, 0.5, 1] })).toEqual([{ from: 0, weight: 1 }]);
   });
 });

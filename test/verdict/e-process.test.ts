@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { completePolicy } from '#assay/event/policy.js';
+import { claimsOf } from '#assay/verdict/claims.js';
 import {
   alternativeAt,
   boundaryAt,
@@ -11,6 +13,7 @@ import {
   RateForecast,
   rootByNewton,
   type Claim,
+  type Counts,
   type Side,
 } from '#assay/verdict/e-process.js';
 
@@ -248,6 +251,108 @@ describe('the evidence over blocks', () => {
     expect(mean).toBeLessThanOrEqual(1 + 1e-12);
     expect(mean).toBeGreaterThan(0.9);
   });
+
+  test.each(Object.entries(claimsOf(completePolicy())))(
+    'is worth at most 1 on average after one block with all alternatives of %s',
+    (_, claim) => {
+      let largest = 0;
+      for (const [nB, nC] of SIZES.slice(0, 4)) {
+        for (const b of [0.002, 0.05, 0.3]) {
+          for (const rate of [0.001, 0.04, 0.2, 0.5]) {
+            largest = Math.max(largest, meanEvidence(claim, b, [nB, nC], [rate, boundaryAt(claim, rate)]));
+          }
+        }
+      }
+      expect(largest).toBeLessThanOrEqual(1 + 1e-9);
+      expect(largest).toBeGreaterThan(0.99);
+    },
+  );
+
+  function meanEvidence(
+    claim: Claim,
+    b: number,
+    [nB, nC]: [number, number],
+    rates: [number, number],
+  ): number {
+    let mean = 0;
+    for (let yB = 0; yB <= nB; yB++) {
+      for (let yC = 0; yC <= nC; yC++) {
+        const process = new EProcess(claim);
+        process.add(0, b, { nB, nC, yB, yC });
+        const weight = probability(nB, yB, rates[0]) * probability(nC, yC, rates[1]);
+        mean += weight * Math.exp(process.logEvidence);
+      }
+    }
+    return mean;
+  }
+
+  /** Whoever stops at the peak of a bucket must not see more than alpha promises: every path, on the boundary. */
+  test('reaches 1/alpha after any of the blocks at most with probability alpha', () => {
+    const reach = (blocks: Counts[], threshold: number): number => {
+      const process = new EProcess(up);
+      const forecast = new RateForecast();
+      for (const [bucket, counts] of blocks.entries()) {
+        process.add(bucket, forecast.at(0), counts);
+        forecast.learn(0, counts);
+      }
+      if (process.takePeak() >= Math.log(threshold)) return 1;
+      if (blocks.length === 4) return 0;
+      let share = 0;
+      for (let yB = 0; yB <= 2; yB++) {
+        for (let yC = 0; yC <= 2; yC++) {
+          const weight = probability(2, yB, 0.3) * probability(2, yC, 0.33);
+          share += weight * reach([...blocks, { nB: 2, nC: 2, yB, yC }], threshold);
+        }
+      }
+      return share;
+    };
+    for (const threshold of [1.2, 2]) expect(reach([], threshold)).toBeLessThanOrEqual(1 / threshold);
+    expect(reach([], 1.2)).toBeGreaterThan(0.1);
+  });
+
+  test('keeps the highest evidence since it was last asked for, not only the last', () => {
+    const process = new EProcess(up);
+    process.add(0, 0.1, { nB: 500, nC: 500, yB: 50, yC: 90 });
+    const high = process.logEvidence;
+    process.add(0, 0.1, { nB: 500, nC: 500, yB: 50, yC: 30 });
+    expect(process.logEvidence).toBeLessThan(high);
+    expect(process.takePeak()).toBe(high);
+    expect(process.takePeak()).toBe(process.logEvidence);
+  });
+
+  test('is worth less on average when scores lie between 0 and 1, whatever their distribution', () => {
+    const share = fc.double({ min: 0, max: 1, noNaN: true });
+    const claim = fc.constantFrom(...Object.values(claimsOf(completePolicy())));
+    fc.assert(
+      fc.property(
+        claim,
+        share,
+        share,
+        fc.double({ min: 0.01, max: 0.8, noNaN: true }),
+        (claim, u, v, rate) => {
+          const canary = boundaryAt(claim, rate);
+          let mean = 0;
+          for (const [yB, p] of scores(rate, u)) {
+            for (const [yC, q] of scores(canary, v)) {
+              const process = new EProcess(claim);
+              process.add(0, 0.3, { nB: 1, nC: 1, yB, yC });
+              mean += p * q * Math.exp(process.logEvidence);
+            }
+          }
+          expect(mean).toBeLessThanOrEqual(1 + 1e-9);
+        },
+      ),
+    );
+  });
+
+  /** A distribution of one score with the given mean: a part `spread` of it all or nothing, the rest at the mean. */
+  function scores(mean: number, spread: number): [number, number][] {
+    return [
+      [0, spread * (1 - mean)],
+      [mean, 1 - spread],
+      [1, spread * mean],
+    ];
+  }
 
   test('finds harm that sets in late through its own onset', () => {
     const calm = { nB: 500, nC: 500, yB: 50, yC: 50 };
