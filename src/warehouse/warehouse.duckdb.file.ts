@@ -21,6 +21,7 @@ import {
   AFTER,
   CREATE_TABLES,
   type DerivedTable,
+  FILE_VERSION,
   type FileSchema,
   KEYS_BETWEEN,
   UP_TO,
@@ -96,6 +97,7 @@ export class DuckDbFile {
         `SELECT COUNT(*) AS n FROM duckdb_tables() WHERE database_name = 'warehouse'`,
       );
       if (found?.n === 0) await this.createTables();
+      else await this.upgrade();
       for (const view of this.schema.views) await this.writer.run(view);
     });
     this.position = await positionOf(this.writer);
@@ -107,6 +109,20 @@ export class DuckDbFile {
     for (const table of this.schema.derived) {
       await this.writer.run(`CREATE TABLE ${table.name}_sealed AS ${between(table, 0, 0)}`);
     }
+  }
+
+  /** All in the transaction of `migrate`: a file is of one version or of the other. */
+  private async upgrade(): Promise<void> {
+    const [found] = await rows<{ version: number; position: number }>(
+      this.writer,
+      'SELECT file_version AS version, position FROM assay_projection',
+    );
+    if (found === undefined || found.version === FILE_VERSION) return;
+    for (const table of this.schema.derived) {
+      const select = between(table, 0, found.position);
+      await this.writer.run(`CREATE OR REPLACE TABLE ${table.name}_sealed AS ${select}`);
+    }
+    await this.writer.run(`UPDATE assay_projection SET file_version = ${FILE_VERSION}`);
   }
 
   async head(): Promise<WarehouseHead> {

@@ -3,8 +3,11 @@ import { duckdb } from './sql.js';
 import { eventBucketsStatement } from './digest.js';
 import type { Projection } from './warehouse.js';
 
-/** Version of the tables below; a file of a newer one is refused. */
-export const FILE_VERSION = 1;
+/**
+ * Version of the tables below and of what is derived; a file of a newer one is refused, and in one of an older one
+ * everything is derived anew. 2: predictions with their metadata.
+ */
+export const FILE_VERSION = 2;
 
 /** Positions as parameters that the worker fills in. */
 export const AFTER = '$after';

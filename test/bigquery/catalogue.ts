@@ -26,14 +26,18 @@ const BINS = Array.from({ length: 15 }, (_, index) => index + 1);
 const NUMBER_SLOT = 970_000;
 export const SLOTS = /SLOT([a-z]+)END|\b(97\d{4})(?:000)?\b/gi;
 
-function buckets(bins: number, latencyLimitMs: number | undefined): ListedStatement {
+/** How many scores of /cost, /quality, ... the policies of tests have. */
+const SCORES = [{ from: '/cost' }, { from: '/quality' }];
+
+function buckets(bins: number, latencyLimitMs: number | undefined, scores = 0): ListedStatement {
   const policy = {
     rightWithin: NUMBER_SLOT + 1,
     bucketSeconds: NUMBER_SLOT + 2,
     ageEdgesSeconds: Array.from({ length: bins + 1 }, (_, index) => NUMBER_SLOT + 10 + index),
     ...(latencyLimitMs === undefined ? {} : { latencyLimitMs }),
+    scores: SCORES.slice(0, scores),
   };
-  const name = `canary-buckets-${bins}${latencyLimitMs === undefined ? '' : '-latency'}`;
+  const name = `canary-buckets-${bins}${latencyLimitMs === undefined ? '' : '-latency'}-${scores}`;
   return { name, statement: bucketsStatement(policy), parameters: BUCKETS };
 }
 
@@ -68,5 +72,6 @@ export function templates(): ListedStatement[] {
     ...adapterStatements(PROJECTION, literals),
     ...questions,
     ...BINS.flatMap((bins) => [buckets(bins, undefined), buckets(bins, NUMBER_SLOT + 3)]),
+    ...SCORES.map((_, k) => buckets(6, undefined, k + 1)),
   ];
 }

@@ -31,6 +31,10 @@ const STATEMENTS: Record<string, Statement> = {
   'quality-series': seriesStatement('hour', true),
   'quality-totals': totalsStatement(false),
   'canary-buckets': bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
+  'canary-buckets-scores': bucketsStatement({
+    ...DEFAULT_POLICY,
+    scores: [{ from: '/cost' }, { from: '/usage/tokens.total' }],
+  }),
 };
 
 /** What the BigQuery adapter sends besides. */
