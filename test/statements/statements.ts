@@ -34,7 +34,7 @@ export const LITERALS: Literals = {
 export const POLICIES: Record<string, CellPolicy> = {
   default: DEFAULT_POLICY,
   timed: { ...DEFAULT_POLICY, latencyLimitMs: 99.5 },
-  scored: { ...DEFAULT_POLICY, scores: [{ from: '/cost' }, { from: '/usage/tokens.total' }] },
+  scored: { ...DEFAULT_POLICY, scores: [{ from: '/cost' }, { from: '/a.b/c' }] },
   'one bin': { rightWithin: 3, bucketSeconds: 450, ageEdgesSeconds: [0, 300] },
 };
 
