@@ -2,7 +2,7 @@
  * The checks, ten and one for each score of the policy: blocks go in as they close, evidence for each claim adds
  * up. Nothing is decided here; see verdict.ts for what follows from which checks.
  */
-import { alphaOf, CHECK_NAMES, type CheckName, type FixedCheckName, type Policy, scoreCheck } from '../event/policy.js';
+import { alphaOf, CHECK_NAMES, type CheckName, type Policy, scoreCheck } from '../event/policy.js';
 import type { Block, LabelBlock, TrafficBlock } from './blocks.js';
 import { claimsOf, type Rate } from './claims.js';
 import { EProcess, FROM_THE_START, RateForecast, type Counts, type Onset } from './e-process.js';

@@ -10,10 +10,11 @@ import type { ScoreMeans } from './cells.js';
 import { type Claim, type Counts, EProcess } from './e-process.js';
 import { PooledRatio } from './pooled-ratio.js';
 
-/** Distance between the alternatives on the scale of the score: the tolerance, but neither tiny nor huge. */
+/** Unit of the alternatives on the scale of the score: the tolerance, but neither tiny nor huge. */
 const LEAST_STEP = 0.005;
 const GREATEST_STEP = 0.05;
 
+/** That the canary's mean lies above the baseline's by more than the tolerance, in (0, 1); lower is better. */
 export function scoreClaim({ tolerance }: Pick<Score, 'tolerance'>): Claim {
   const step = Math.min(Math.max(tolerance, LEAST_STEP), GREATEST_STEP);
   return { side: 'above', slope: 1, offset: tolerance, unit: step / tolerance };

@@ -15,16 +15,17 @@ import type {
   Parameters,
   WarehouseHead,
 } from './warehouse.js';
-import { type EventColumns, greatest, least, pick } from './warehouse.duckdb.columns.js';
+import { type EventColumns, greatest, keyOf, least, pick } from './warehouse.duckdb.columns.js';
 import { appendEvents, timestamp, rows } from './warehouse.duckdb.rows.js';
 import {
-  AFTER,
+  between,
   CREATE_TABLES,
   type DerivedTable,
   FILE_VERSION,
   type FileSchema,
   KEYS_BETWEEN,
   UP_TO,
+  upgradeStatements,
 } from './warehouse.duckdb.schema.js';
 
 /** Queries at a time: more would only share the same cores. */
@@ -118,11 +119,7 @@ export class DuckDbFile {
       'SELECT file_version AS version, position FROM assay_projection',
     );
     if (found === undefined || found.version === FILE_VERSION) return;
-    for (const table of this.schema.derived) {
-      const select = between(table, 0, found.position);
-      await this.writer.run(`CREATE OR REPLACE TABLE ${table.name}_sealed AS ${select}`);
-    }
-    await this.writer.run(`UPDATE assay_projection SET file_version = ${FILE_VERSION}`);
+    for (const statement of upgradeStatements(this.schema, found.position)) await this.writer.run(statement);
   }
 
   async head(): Promise<WarehouseHead> {
@@ -331,15 +328,6 @@ async function prepare(connection: DuckDBConnection): Promise<DuckDBConnection> 
   await connection.run(`SET TimeZone = 'UTC'`);
   await connection.run(`SET default_null_order = 'nulls_first_on_asc_last_on_desc'`);
   return connection;
-}
-
-/** The SELECT of a derived table for the events in (after, upTo]; literals, so that row groups are skipped. */
-function between(table: DerivedTable, after: number, upTo: number): string {
-  return table.select.replaceAll(AFTER, String(after)).replaceAll(UP_TO, String(upTo));
-}
-
-function keyOf(stream: string, revision: number): string {
-  return `${revision} ${stream}`;
 }
 
 async function positionOf(connection: DuckDBConnection): Promise<number> {

@@ -42,6 +42,21 @@ export const CREATE_TABLES = [
     payload VARCHAR NOT NULL)`,
 ];
 
+/** The SELECT of a derived table for the events in (after, upTo]; literals, so that row groups are skipped. */
+export function between({ select }: DerivedTable, after: number, upTo: number): string {
+  return select.replaceAll(AFTER, String(after)).replaceAll(UP_TO, String(upTo));
+}
+
+/** Brings a file of an older version, with events up to a position, to this one. */
+export function upgradeStatements({ derived }: FileSchema, position: number): string[] {
+  return [
+    ...derived.map(
+      (table) => `CREATE OR REPLACE TABLE ${table.name}_sealed AS ${between(table, 0, position)}`,
+    ),
+    `UPDATE assay_projection SET file_version = ${FILE_VERSION}`,
+  ];
+}
+
 /**
  * Keys of the events that were recorded between `from` and `to`. A redelivered event was recorded
  * at the same moment as the first time, so only that stretch of time is searched for it.

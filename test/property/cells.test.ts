@@ -124,7 +124,9 @@ function counted(log: StoredEvent[], startedAt: number, policy: CellPolicy): Buc
 }
 
 function scoreMeans(people: Seen[][], k: number): ScoreMeans {
-  const answered = people.map((theirs) => theirs.filter(({ failed }) => !failed).map(({ scores }) => scores[k]));
+  const answered = people.map((theirs) =>
+    theirs.filter(({ failed }) => !failed).map(({ scores }) => scores[k]),
+  );
   const scored = answered
     .map((theirs) => theirs.filter((score) => typeof score === 'number'))
     .filter((theirs) => theirs.length > 0);
@@ -138,7 +140,8 @@ function scoreMeans(people: Seen[][], k: number): ScoreMeans {
 function scoreOf(metadata: unknown, from: string): number | null {
   let value = metadata;
   for (const step of from.slice(1).split('/')) {
-    value = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined;
+    value =
+      typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined;
   }
   if (typeof value === 'boolean') return Number(value);
   return typeof value === 'number' && value >= 0 && value <= 1 ? value : null;
