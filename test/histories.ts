@@ -65,6 +65,7 @@ interface Told {
   pinned: boolean;
   latencyMs: number | undefined;
   predictedAt: number;
+  metadata: Record<string, unknown> | undefined;
   labels: string[];
   corrections: { id: string; says: { rank: number } | { label: string } | { none: true }; after: number }[];
   retractions: string[];
@@ -79,6 +80,12 @@ const says = fc.oneof(
   fc.constant({ none: true as const }),
 );
 const after = fc.constantFrom(-90_000, 0, 1, 299_999, 300_000, 20 * MINUTE, 90 * MINUTE, 30 * 60 * MINUTE);
+
+/** Numbers in [0, 1], and all that is none. */
+const scoreLike = fc.constantFrom<unknown>(
+  ...[0, 1, 0.25, 0.1, 1e-7, true, false, 0.5, 0.75],
+  ...[1.0000000000000002, -0.1, 7, null, '0.5', 'true', [0.5], { x: 0.5 }],
+);
 
 const told = (id: string): fc.Arbitrary<Told> =>
   fc.record({
@@ -97,13 +104,16 @@ const told = (id: string): fc.Arbitrary<Told> =>
     pinned: fc.constantFrom(false, false, false, true),
     latencyMs: fc.constantFrom(undefined, 0, 99.4, 100, 250),
     predictedAt: fc.constantFrom(0, 1, 299_999, 300_000, 450_000, 600_000, 899_000).map((ms) => DAY + ms),
+    metadata: fc.option(fc.record({ cost: scoreLike, 'a.b': fc.record({ c: scoreLike }) }), {
+      nil: undefined,
+    }),
     labels: fc.array(fc.constantFrom(...LABELS), { maxLength: 4 }),
     corrections: fc.array(fc.record({ id: correctionIds, says, after }), { maxLength: 4 }),
     retractions: fc.array(correctionIds, { maxLength: 2 }),
   });
 
 function happeningsOf(prediction: Told): Happening[] {
-  const { id, predictor, version, subject, pinned, latencyMs, predictedAt } = prediction;
+  const { id, predictor, version, subject, pinned, latencyMs, predictedAt, metadata } = prediction;
   const stream = `prediction-${id}`;
   const common = {
     predictionId: id,
@@ -113,6 +123,7 @@ function happeningsOf(prediction: Told): Happening[] {
     ...(subject === undefined ? {} : { subject }),
     ...(latencyMs === undefined ? {} : { latencyMs }),
     ...(pinned ? { pinned } : {}),
+    ...(metadata === undefined ? {} : { metadata }),
   };
   const candidates = prediction.labels.map((label, rank) => ({
     label,

@@ -2,7 +2,7 @@
 import sparkly from 'sparkly';
 import type { CheckName } from '../event/policy.js';
 import type { Verdict } from '../event/predictor.js';
-import { ALARMS, type Check, isAnswered } from '../verdict/checks.js';
+import { type Check, isAlarm, isAnswered } from '../verdict/checks.js';
 import type { LabelSummary } from '../verdict/labels-seen.js';
 
 /** What GET /v1/predictors/{predictor}/canary answers. */
@@ -20,6 +20,8 @@ export interface HealthAnswer {
   /** How long that takes at the present rate of labels. */
   secondsNeeded?: number;
   checks: Check[];
+  /** At most with which probability a canary that does no harm is rolled back. */
+  alpha: { rollback: number };
   /** The evidence at moments in the past, oldest first. */
   timeline: { at: string; evidence: Record<CheckName, number> }[];
   labels: { baseline: LabelSummary; canary: LabelSummary };
@@ -43,6 +45,7 @@ export function healthText(health: HealthAnswer): string {
     '',
     ...table([HEADER, ...health.checks.map((check) => checkRow(check, health))]),
     'evidence over time: from 1 (says nothing) up to what is needed (full height), on a logarithmic scale',
+    ...notes(health),
     '',
     ...[[baseline, labels.baseline] as const, [canary, labels.canary] as const].map(([version, summary]) =>
       labelLine(version, summary),
@@ -69,12 +72,29 @@ export function healthMarkdown(health: HealthAnswer): string {
     '| --- | --: | --: | --- | --: | --: | --: |',
     ...rows,
     '',
+    ...notes(health).map((note) => `- ${note}`),
     `- ${labelLine(baseline, labels.baseline)}`,
     `- ${labelLine(canary, labels.canary)}`,
     ...(health.ramp === null ? [] : [`- ${rampLine(health.ramp)}`]),
     '',
     '</details>',
   ].join('\n');
+}
+
+/** What the table cannot say: the risk that all alarms add up to, and what could not be counted. */
+function notes({ checks, alpha, baseline, canary }: HealthAnswer): string[] {
+  const count = (n: number) => n.toLocaleString('en');
+  const leftOut = checks.flatMap(({ name, baseline: b, canary: c }) =>
+    (b.leftOut ?? 0) + (c.leftOut ?? 0) > 0
+      ? [
+          `${name}: left out ${count(b.leftOut ?? 0)} predictions of ${baseline} and ${count(c.leftOut ?? 0)} of ${canary}, which have no number from 0 to 1 there`,
+        ]
+      : [],
+  );
+  return [
+    `a canary that does no harm is rolled back in at most ${percent(alpha.rollback)} % of releases`,
+    ...leftOut,
+  ];
 }
 
 const VERDICT_MARK: Record<Verdict, string> = {
@@ -87,7 +107,7 @@ const VERDICT_MARK: Record<Verdict, string> = {
 function mark(check: Check): string {
   if (check.status === 'waived') return '➖';
   if (!isAnswered(check)) return check.status === 'pending' ? '⏳' : '✅';
-  return ALARMS.includes(check.name) ? '❌' : '✅';
+  return isAlarm(check.name) ? '❌' : '✅';
 }
 
 const HEADER = [
@@ -111,7 +131,7 @@ function checkRow(
     magnitude(evidence),
     magnitude(threshold),
     sparkline(
-      timeline.map((point) => point.evidence[name]),
+      timeline.map((point) => point.evidence[name] ?? 1),
       threshold,
     ),
     estimate === null ? '-' : estimate.toFixed(3),

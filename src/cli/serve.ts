@@ -8,6 +8,7 @@ import {
 } from '../configuration.js';
 import { VARIABLES } from '../configuration.variables.js';
 import { completeEnvironment } from '../environment.js';
+import { completePolicy, type PartialPolicy } from '../event/policy.js';
 import type { Service } from '../server.js';
 
 /** Exit status for what the operator has to put right. */
@@ -98,10 +99,15 @@ export async function configurationFrom(given: NodeJS.ProcessEnv): Promise<Confi
   const environment = await completeEnvironment(given);
   const { validatorOf } = await import('../http/validation.js');
   const { PolicyRequest } = await import('../intake/requests.dto.js');
+  const { policyError } = await import('../intake/predictor-rules.js');
   const policy = validatorOf(PolicyRequest);
-  return readConfiguration(environment, (terms) =>
-    policy.errorsOf(terms).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`),
-  );
+  return readConfiguration(environment, (terms) => {
+    const errors = policy.errorsOf(terms);
+    const rule = errors.length > 0 ? null : policyError(completePolicy(terms as PartialPolicy), '');
+    return [...errors, ...(rule === null ? [] : [rule])].map(
+      ({ pointer, detail }) => `${pointer || '/'} ${detail}`,
+    );
+  });
 }
 
 const FOR_PEOPLE = new Set([

@@ -3,7 +3,10 @@
  * that a verdict can be recomputed long after the defaults have changed.
  */
 
-/** The checks of verdict/checks.ts, by the names under which they appear in the health answer. */
+/**
+ * The checks that every canary has (verdict/checks.ts), by the names under which they appear in the health
+ * answer; each score of the policy adds one.
+ */
 export const CHECK_NAMES = [
   'wrong-up',
   'wrong-within',
@@ -17,7 +20,32 @@ export const CHECK_NAMES = [
   'sample-ratio',
 ] as const;
 
-export type CheckName = (typeof CHECK_NAMES)[number];
+export type FixedCheckName = (typeof CHECK_NAMES)[number];
+
+/** The check of a score, by the score's name. */
+export type ScoreCheckName = `score:${string}`;
+
+export type CheckName = FixedCheckName | ScoreCheckName;
+
+/** A number in [0, 1] that comes with each prediction, in its metadata, and must not get worse. */
+export interface Score {
+  /** `a-z`, digits and dashes; unique in the policy. */
+  name: string;
+  /** JSON pointer into the metadata, such as `/cost`; true and false there count as 1 and 0. */
+  from: string;
+  /** Which way is better. */
+  better: 'higher' | 'lower';
+  /** How much worse its mean may be, in (0, 1): 0.01 = one hundredth of the scale. */
+  tolerance: number;
+  /** Error probability allowed to its check, in (0, 0.5]. */
+  alpha: number;
+  /** What follows when it is shown to be worse. */
+  onWorse: 'rollback' | 'hold';
+}
+
+/** A score as a caller gives it. */
+export type PartialScore = Pick<Score, 'name' | 'from' | 'better'> &
+  Partial<Pick<Score, 'tolerance' | 'alpha' | 'onWorse'>>;
 
 /** Whether a canary must show that its users confirm as often as before. */
 export type Confirmations = 'auto' | 'required' | 'none';
@@ -40,12 +68,17 @@ export interface Policy {
   stepLabels: number;
   /** How long each step of a ramp lasts at least, seconds. */
   stepSeconds: number;
-  /** Error probability allowed to each check, in (0, 0.5]. */
-  alpha: Record<CheckName, number>;
+  /** Error probability allowed to each check, in (0, 0.5]; those of scores stand beside them. */
+  alpha: Record<FixedCheckName, number>;
+  /** Up to 8. */
+  scores: Score[];
 }
 
 /** A policy as a caller gives it: whatever is missing is taken from the defaults. */
-export type PartialPolicy = Partial<Omit<Policy, 'alpha'>> & { alpha?: Partial<Record<CheckName, number>> };
+export type PartialPolicy = Partial<Omit<Policy, 'alpha' | 'scores'>> & {
+  alpha?: Partial<Record<FixedCheckName, number>>;
+  scores?: readonly PartialScore[];
+};
 
 export const DEFAULT_POLICY: Policy = {
   tolerance: 0.1,
@@ -68,9 +101,36 @@ export const DEFAULT_POLICY: Policy = {
     'slow-up': 0.01,
     'sample-ratio': 0.01,
   },
+  scores: [],
 };
 
-/** Fills in what a caller left out, from `base` (the operator's policy) or the defaults. */
+/** Error probability of all scores together, shared equally among them unless they name their own. */
+export const SCORES_ALPHA = 0.02;
+
+/** A hundredth of the scale, as `slow-up` has it. */
+const SCORE_TOLERANCE = 0.01;
+
+/**
+ * Fills in what a caller left out, from `base` (the operator's policy) or the defaults. Scores are taken as a
+ * whole from the one or the other, so that the share of each does not depend on what else there is.
+ */
 export function completePolicy(given: PartialPolicy = {}, base: Policy = DEFAULT_POLICY): Policy {
-  return { ...base, ...given, alpha: { ...base.alpha, ...given.alpha } };
+  const scores = given.scores === undefined ? base.scores : completeScores(given.scores);
+  return { ...base, ...given, alpha: { ...base.alpha, ...given.alpha }, scores };
+}
+
+function completeScores(given: readonly PartialScore[]): Score[] {
+  const share = SCORES_ALPHA / given.length;
+  return given.map((score) => ({ tolerance: SCORE_TOLERANCE, alpha: share, onWorse: 'rollback', ...score }));
+}
+
+/** The name of a score's check. */
+export function scoreCheck({ name }: Pick<Score, 'name'>): ScoreCheckName {
+  return `score:${name}`;
+}
+
+/** Error probability allowed to a check of this policy. */
+export function alphaOf({ alpha, scores }: Policy, check: CheckName): number {
+  const score = scores.find((one) => scoreCheck(one) === check);
+  return score === undefined ? alpha[check as FixedCheckName] : score.alpha;
 }

@@ -133,7 +133,8 @@ function apply(state: PredictorState, event: StoredEvent): void {
       state.canary = {
         baseline,
         canary,
-        policy,
+        // Canaries of an older service have no scores.
+        policy: { ...policy, scores: policy.scores ?? [] },
         ramp: ramp ?? null,
         stepAt: event.occurredAt,
         paused: null,

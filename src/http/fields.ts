@@ -8,6 +8,8 @@ export const NAME_LENGTH = 256;
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** Ids given by callers: anything printable. */
 export const ID_PATTERN = /^\P{Cc}{1,256}$/u;
+/** A JSON pointer (RFC 6901) through the fields of objects, as both warehouses can follow it. */
+export const SCORE_POINTER = /^(\/[A-Za-z_][A-Za-z0-9_.:-]*){1,8}$/;
 /** RFC 3339, section 5.6, with an offset. */
 export const TIME_PATTERN =
   /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;

@@ -128,6 +128,10 @@ function patternDetail(pattern: string): string {
   if (pattern.startsWith('^[A-Za-z0-9]'))
     return 'must be 1 to 64 letters, digits, dots, dashes or underscores, and begin with a letter or digit';
   if (pattern.includes('\\P{Cc}')) return 'must be 1 to 256 printable characters';
+  if (pattern.startsWith('^(\\/')) {
+    return 'must be a JSON pointer such as /cost or /usage/cost: names of fields that begin with a letter or underscore';
+  }
+  if (pattern.startsWith('^[a-z0-9](')) return 'must be a-z and digits, with single dashes between them';
   if (pattern.startsWith('^https?')) return 'must be an http or https address';
   return `must match ${pattern}`;
 }

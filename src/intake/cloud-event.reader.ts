@@ -66,12 +66,14 @@ export class CloudEventReader {
     const event = value as shapes.CloudEventRequest;
     const validator = Object.hasOwn(DATA, event.type) ? DATA[event.type] : undefined;
     if (validator === undefined) return rejected([{ pointer: '/type', detail: typeDetail(event.type) }]);
-    const errors = [...validator.errorsOf(event.data, '/data'), ...this.ruleErrors(event, now)];
+    const errors = validator.errorsOf(event.data, '/data');
+    errors.push(...this.ruleErrors(event, now, errors.length === 0));
     if (errors.length > 0) return rejected(errors);
     return { index, ...this.toEvent(event) };
   }
 
-  private ruleErrors(event: shapes.CloudEventRequest, now: number): FieldError[] {
+  /** @param isInForm whether the data may be read as what its type says */
+  private ruleErrors(event: shapes.CloudEventRequest, now: number, isInForm: boolean): FieldError[] {
     const errors: FieldError[] = [];
     const time = Date.parse(event.time);
     if (Number.isNaN(time)) errors.push({ pointer: '/time', detail: 'is not a time that exists' });
@@ -80,19 +82,18 @@ export class CloudEventReader {
     }
     const storable = storableError(event.data, '/data');
     if (storable !== null) errors.push(storable);
-    const rule = this.predictorError(event);
+    const rule = isInForm ? this.predictorError(event) : null;
     if (rule !== null) errors.push(rule);
     return errors;
   }
 
   private predictorError({ type, data }: shapes.CloudEventRequest): FieldError | null {
-    if (type === predictor.TRAFFIC_SPLIT && isObject(data.split)) {
+    if (type === predictor.TRAFFIC_SPLIT) {
       return splitError(data.split as predictor.Split, '/data/split');
     }
     if (type !== predictor.CANARY_STARTED) return null;
     const { baseline, canary, policy, ramp } = data as unknown as shapes.CanaryStartedData;
     const terms = { baseline, canary, policy: completePolicy(policy, this.configuration.policy), ramp };
-    if (!Array.isArray(terms.policy.ageEdgesSeconds)) return null;
     const error = canaryError(terms, '/data');
     if (error === null) return null;
     return error.kind === 'invalid'

@@ -221,7 +221,7 @@ function decideEnd(
   if (state.canary.canary !== version) {
     throw new Problem(
       'conflict',
-      `The canary of ${predictor} is "${state.canary.canary}", not "${version}".`,
+      `The canary of ${predictor} is "${state.canary.canary}", not "${version}": name it in "version", or move traffic with POST /v1/predictors/${predictor}/traffic.`,
     );
   }
   const split =

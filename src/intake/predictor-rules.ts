@@ -23,6 +23,9 @@ export function splitError(split: Split, pointer: string, known?: ReadonlySet<st
   return Math.abs(sum - 1) <= SUM_TOLERANCE ? null : { pointer, detail: `shares must sum to 1, not ${sum}` };
 }
 
+/** Buckets that the judge would have to go through before the oldest label age of one of them is seen. */
+const BUCKETS_LIMIT = 10_000;
+
 export type CanaryError = { kind: 'same-version' } | { kind: 'invalid'; field: FieldError };
 
 export function canaryError(
@@ -30,16 +33,32 @@ export function canaryError(
   pointer: string,
 ): CanaryError | null {
   if (terms.baseline === terms.canary) return { kind: 'same-version' };
-  const edges = terms.policy.ageEdgesSeconds;
-  if (edges[0] !== 0 || !isAscending(edges)) {
-    return invalid(`${pointer}/policy/ageEdgesSeconds`, 'must begin with 0 and ascend');
+  const field = policyError(terms.policy, `${pointer}/policy`);
+  if (field !== null) return { kind: 'invalid', field };
+  if (terms.ramp !== undefined && !isAscending(terms.ramp)) {
+    return { kind: 'invalid', field: { pointer: `${pointer}/ramp`, detail: 'must ascend' } };
   }
-  if (terms.ramp !== undefined && !isAscending(terms.ramp)) return invalid(`${pointer}/ramp`, 'must ascend');
   return null;
 }
 
-function invalid(pointer: string, detail: string): CanaryError {
-  return { kind: 'invalid', field: { pointer, detail } };
+/** What is wrong with a policy whose fields are each in their range. */
+export function policyError(
+  { ageEdgesSeconds: edges, bucketSeconds, scores }: Policy,
+  pointer: string,
+): FieldError | null {
+  if (edges[0] !== 0 || !isAscending(edges)) {
+    return { pointer: `${pointer}/ageEdgesSeconds`, detail: 'must begin with 0 and ascend' };
+  }
+  const oldest = edges.at(-1) ?? 0;
+  if (oldest / bucketSeconds > BUCKETS_LIMIT) {
+    const detail =
+      `is too short for label ages up to ${oldest} s: buckets of ${Math.ceil(oldest / BUCKETS_LIMIT)} s or more, ` +
+      'or a lower last edge in ageEdgesSeconds';
+    return { pointer: `${pointer}/bucketSeconds`, detail };
+  }
+  const repeated = scores.findIndex(({ name }, k) => scores.findIndex((one) => one.name === name) < k);
+  if (repeated === -1) return null;
+  return { pointer: `${pointer}/scores/${repeated}/name`, detail: 'is the name of a score before it' };
 }
 
 function isAscending(numbers: readonly number[]): boolean {

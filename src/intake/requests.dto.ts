@@ -23,13 +23,14 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { JSONSchema } from 'class-validator-jsonschema';
-import type { Confirmations } from '../event/policy.js';
+import type { Confirmations, Score } from '../event/policy.js';
 import type { Split } from '../event/predictor.js';
 import {
   NAME_LENGTH,
   NAME_MESSAGE,
   NAME_PATTERN,
   Optional,
+  SCORE_POINTER,
   TIME_MESSAGE,
   TIME_PATTERN,
 } from '../http/fields.js';
@@ -144,6 +145,47 @@ export class AlphaRequest {
   @Optional() @IsNumber() @Min(1e-6) @Max(0.5) 'sample-ratio'?: number;
 }
 
+/** A number in [0, 1] in the metadata of each prediction that must not get worse. */
+export class ScoreRequest {
+  /** Its check is called `score:<name>`. */
+  @IsString()
+  @Matches(/^[a-z0-9](-?[a-z0-9])*$/, { message: 'must be a-z, digits and single dashes between them' })
+  @MaxLength(40)
+  name!: string;
+
+  /** JSON pointer to a field in the metadata, such as /cost or /usage/cost: names of fields only, each beginning
+   * with a letter or an underscore. */
+  @IsString()
+  @Matches(SCORE_POINTER)
+  @MaxLength(256)
+  from!: string;
+
+  /** Which way is better. */
+  @IsIn(['higher', 'lower'])
+  better!: Score['better'];
+
+  /** How much worse its mean may be. */
+  @Optional()
+  @IsNumber()
+  @Min(0.001)
+  @Max(0.9)
+  @JSONSchema({ default: 0.01 })
+  tolerance?: number;
+
+  /** Error probability; without it an equal share of 0.02. */
+  @Optional()
+  @IsNumber()
+  @Min(1e-6)
+  @Max(0.5)
+  alpha?: number;
+
+  /** What follows when it is shown to be worse. */
+  @Optional()
+  @IsIn(['rollback', 'hold'])
+  @JSONSchema({ default: 'rollback' })
+  onWorse?: Score['onWorse'];
+}
+
 export class PolicyRequest {
   /** How many more wrong answers are acceptable: 0.10 is ten percent more. */
   @Optional()
@@ -220,6 +262,14 @@ export class PolicyRequest {
   @ValidateNested()
   @Type(() => AlphaRequest)
   alpha?: AlphaRequest;
+
+  /** Each is judged besides errors and latency. */
+  @Optional()
+  @IsArray()
+  @ArrayMaxSize(8)
+  @ValidateNested({ each: true })
+  @Type(() => ScoreRequest)
+  scores?: ScoreRequest[];
 }
 
 export class CanaryRequest {

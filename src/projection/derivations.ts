@@ -77,18 +77,20 @@ export const predictions: Derivation = {
       pinned: 'boolean',
       error: { kind: 'text' },
       candidates: [{ label: 'text', confidence: 'number' }],
+      metadata: 'json',
     });
     return `
 SELECT prediction_id, predictor, version, subject, predicted_at, recorded_at, status, error_kind,
   ${sql.first('candidates', 'label')} AS label, ${sql.first('candidates', 'confidence')} AS confidence,
-  candidates, latency_ms, pinned, event_id, position
+  candidates, latency_ms, pinned, event_id, position, metadata
 FROM (
   SELECT ${PREDICTION_ID} AS prediction_id, predictor, ${sql.text('j', 'version')} AS version,
     ${sql.text('j', 'subject')} AS subject, occurred_at AS predicted_at, recorded_at,
     
     CASE WHEN j IS NULL THEN 'unreadable' WHEN type = '${PREDICTION_FAILED}' THEN 'failed' ELSE 'ok' END AS status, ${sql.text('j', 'error', 'kind')} AS error_kind,
     ${sql.candidates('j')} AS candidates, ${sql.integer('j', 'latencyMs')} AS latency_ms,
-    COALESCE(${sql.boolean('j', 'pinned')}, FALSE) AS pinned, event_id, position
+    COALESCE(${sql.boolean('j', 'pinned')}, FALSE) AS pinned, event_id, position,
+    ${sql.jsonPart('j', 'metadata')} AS metadata
   FROM (
     SELECT stream, predictor, occurred_at, recorded_at, type, event_id, position, ${json} AS j
     FROM ${sql.table('events')}

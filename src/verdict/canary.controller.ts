@@ -111,6 +111,7 @@ function healthDocument(predictor: string, health: CanaryHealth): object {
     ...(judgement.labelsNeeded === undefined ? {} : { labelsNeeded: judgement.labelsNeeded }),
     ...(judgement.secondsNeeded === undefined ? {} : { secondsNeeded: judgement.secondsNeeded }),
     checks: judgement.checks,
+    alpha: judgement.alpha,
     timeline: thinned(judgement.timeline),
     labels: judgement.labels,
     ramp: ramp && {

@@ -3,7 +3,7 @@
  * labelled in each age bin and what their first labels said. Sums of per-subject means, so that five
  * predictions of one user are one piece of evidence.
  */
-import type { Policy } from '../event/policy.js';
+import type { Policy, Score } from '../event/policy.js';
 import { labelsStatement, rankGiven } from '../warehouse/labels.js';
 import type { Statement, Warehouse } from '../warehouse/warehouse.js';
 
@@ -22,6 +22,8 @@ export interface BucketRow {
   timedSubjects: number;
   /** Sum over those of the share of their predictions that were slower than the policy's limit. */
   slow: number;
+  /** What each score of the policy says, in its order; absent where it has none. */
+  scores?: ScoreMeans[];
   /** Subjects whose first prediction of the canary's window lies in this bucket: what the split drew. */
   newcomers: number;
   /** Per age bin: subjects with at least one answered prediction not labelled before the bin began. */
@@ -30,6 +32,16 @@ export interface BucketRow {
   right: number[];
   /** Per age bin: the same for first labels that say wrong. */
   wrong: number[];
+}
+
+/** One score in one bucket of a version, of answered predictions. */
+export interface ScoreMeans {
+  /** Subjects with at least one prediction that has the score. */
+  subjects: number;
+  /** Sum over those subjects of the mean of their scores, as they were given. */
+  sum: number;
+  /** Predictions without it: missing, not a number, or outside [0, 1]. */
+  leftOut: number;
 }
 
 /** Which rows are read, and how they are cut. */
@@ -42,7 +54,10 @@ export interface BucketsRequest {
   policy: CellPolicy;
 }
 
-export type CellPolicy = Pick<Policy, 'rightWithin' | 'latencyLimitMs' | 'bucketSeconds' | 'ageEdgesSeconds'>;
+export type CellPolicy = Pick<
+  Policy,
+  'rightWithin' | 'latencyLimitMs' | 'bucketSeconds' | 'ageEdgesSeconds'
+> & { scores?: readonly Pick<Score, 'from'>[] };
 
 /** How far before its prediction a label may be dated by another clock; it counts at age 0 then. */
 const CLOCK_SKEW_MS = 86_400_000;
@@ -65,12 +80,35 @@ export async function readBuckets(
   const { predictor, baseline, canary, startedAt, policy } = request;
   const since = firstBucket(startedAt, policy.bucketSeconds);
   const window = { predictor, baseline, canary, since, labelsSince: since - CLOCK_SKEW_MS };
-  type Row = Omit<BucketRow, 'right' | 'wrong'> & { rightMeans: number[]; wrongMeans: number[] };
+  type Row = Omit<BucketRow, 'right' | 'wrong' | 'scores'> & {
+    rightMeans: number[];
+    wrongMeans: number[];
+  } & Partial<ScoreColumns>;
   const rows = await warehouse.query<Row>(
     bucketsStatement(policy, only !== undefined),
     only === undefined ? window : { ...window, from: Math.min(...only), buckets: only.join('\n') },
   );
-  return rows.map(({ rightMeans, wrongMeans, ...row }) => ({ ...row, right: rightMeans, wrong: wrongMeans }));
+  return rows.map(({ rightMeans, wrongMeans, scored, scoreMeans, unscored, ...row }) => ({
+    ...row,
+    right: rightMeans,
+    wrong: wrongMeans,
+    ...(scored === undefined ? {} : { scores: scoresOf({ scored, scoreMeans, unscored }) }),
+  }));
+}
+
+/** As the statement gives them: an element for each score of the policy. */
+interface ScoreColumns {
+  scored: number[];
+  scoreMeans: number[];
+  unscored: number[];
+}
+
+function scoresOf({ scored, scoreMeans, unscored }: Partial<ScoreColumns>): ScoreMeans[] {
+  return (scored ?? []).map((subjects, k) => ({
+    subjects,
+    sum: scoreMeans?.[k] ?? 0,
+    leftOut: unscored?.[k] ?? 0,
+  }));
 }
 
 /** The buckets to which some of the predictor's predictions belong; of those that are not there, nothing. */
@@ -107,17 +145,23 @@ const bucketOf =
  */
 export function bucketsStatement(policy: CellPolicy, onlySome = false): Statement {
   const bins = policy.ageEdgesSeconds.slice(1).map((_, bin) => bin);
+  const scores = (policy.scores ?? []).map((_, k) => k);
   return (sql) => {
     const sumOfMeans = (part: string, whole: string) => `SUM(COALESCE(${sql.safeDivide(part, whole)}, 0))`;
     const perBin = (expression: (bin: number) => string) => `[${bins.map(expression).join(', ')}]`;
     const isNew = onlySome ? 'nth = 1 AND COALESCE(seen_at >= first_predicted_at, TRUE)' : 'nth = 1';
+    const perScore = (expression: (k: number) => string) => `[${scores.map(expression).join(', ')}]`;
+    const ofScores = `,
+  ${perScore((k) => sql.countIf(`scored_${k} > 0`))} AS scored,
+  ${perScore((k) => sumOfMeans(`score_sum_${k}`, `scored_${k}`))} AS scoreMeans,
+  ${perScore((k) => `SUM(unscored_${k})`)} AS unscored`;
     return `
 SELECT version, bucket, SUM(predictions) AS predictions, COUNT(*) AS subjects,
   ${sumOfMeans('failed', 'predictions')} AS errors,
   ${sql.countIf('timed > 0')} AS timedSubjects, ${sumOfMeans('slow', 'timed')} AS slow, ${sql.countIf(isNew)} AS newcomers,
   ${perBin((bin) => sql.countIf(`at_risk_${bin} > 0`))} AS atRisk,
   ${perBin((bin) => sumOfMeans(`right_${bin}`, `at_risk_${bin}`))} AS rightMeans,
-  ${perBin((bin) => sumOfMeans(`wrong_${bin}`, `at_risk_${bin}`))} AS wrongMeans
+  ${perBin((bin) => sumOfMeans(`wrong_${bin}`, `at_risk_${bin}`))} AS wrongMeans${scores.length > 0 ? ofScores : ''}
 FROM (
   SELECT s.*, ROW_NUMBER() OVER (PARTITION BY person ORDER BY first_predicted_at, version) AS nth
   FROM (${perSubject(policy, bins, onlySome)(sql)}
@@ -142,7 +186,7 @@ LEFT JOIN (
 
 /** One row per version, bucket and subject: its predictions counted by what became of them. */
 function perSubject(policy: CellPolicy, bins: number[], onlySome: boolean): Statement {
-  const { latencyLimitMs } = policy;
+  const { latencyLimitMs, scores = [] } = policy;
   const slow = latencyLimitMs === undefined ? 'FALSE' : `status = 'ok' AND latency_ms > ${latencyLimitMs}`;
   return (sql) => {
     const counters = bins.map(
@@ -151,10 +195,16 @@ function perSubject(policy: CellPolicy, bins: number[], onlySome: boolean): Stat
       ${sql.countIf(`status = 'ok' AND bin = ${bin} AND says_right`)} AS right_${bin},
       ${sql.countIf(`status = 'ok' AND bin = ${bin} AND NOT says_right`)} AS wrong_${bin}`,
     );
+    const sums = scores.map(
+      (_, k) => `,
+      ${sql.countIf(`status = 'ok' AND score_${k} IS NOT NULL`)} AS scored_${k},
+      SUM(IF(status = 'ok', score_${k}, NULL)) AS score_sum_${k},
+      ${sql.countIf(`status = 'ok' AND score_${k} IS NULL`)} AS unscored_${k}`,
+    );
     return `
     SELECT version, bucket, person, MIN(predicted_at) AS first_predicted_at, COUNT(*) AS predictions,
       ${sql.countIf("status = 'failed'")} AS failed, ${sql.countIf("status = 'ok' AND latency_ms IS NOT NULL")} AS timed,
-      ${sql.countIf(slow)} AS slow,${counters.join(',')}
+      ${sql.countIf(slow)} AS slow,${counters.join(',')}${sums.join('')}
     FROM (${labelledPredictions(policy, onlySome)(sql)}
     ) AS q
     GROUP BY version, bucket, person`;
@@ -167,7 +217,8 @@ function perSubject(policy: CellPolicy, bins: number[], onlySome: boolean): Stat
  * the future. A prediction without a subject is its own subject.
  */
 function labelledPredictions(policy: CellPolicy, onlySome: boolean): Statement {
-  const binEnds = policy.ageEdgesSeconds.slice(1).map((edge) => Math.round(edge * 1000));
+  const { ageEdgesSeconds, rightWithin, scores = [] } = policy;
+  const binEnds = ageEdgesSeconds.slice(1).map((edge) => Math.round(edge * 1000));
   return (sql) => {
     const age = `${sql.toMillis('c.first_at')} - ${sql.toMillis('p.predicted_at')}`;
     const rank = rankGiven('c.first_given_rank', 'c.first_given_label', 'p.candidates')(sql);
@@ -179,10 +230,15 @@ function labelledPredictions(policy: CellPolicy, onlySome: boolean): Statement {
     return `
       SELECT p.version, ${bucketOf('p.predicted_at', policy)(sql)} AS bucket,
         ${sql.fingerprint('COALESCE(p.subject, p.prediction_id)')} AS person, p.predicted_at, p.status, p.latency_ms,
-        COALESCE(${rank} < ${policy.rightWithin}, FALSE) AS says_right,
+        COALESCE(${rank} < ${rightWithin}, FALSE) AS says_right,
         CASE WHEN c.first_at IS NULL THEN ${binEnds.length}${binEnds
           .map((end, bin) => ` WHEN ${age} < ${end} THEN ${bin}`)
-          .join('')} ELSE ${binEnds.length} END AS bin
+          .join('')} ELSE ${binEnds.length} END AS bin${scores
+          .map(
+            ({ from }, k) => `,
+        ${sql.scoreIn('p.metadata', from.slice(1).split('/'))} AS score_${k}`,
+          )
+          .join('')}
       FROM ${sql.table('predictions')} AS p
       LEFT JOIN (${labels(sql)}
       ) AS c ON c.prediction_id = p.prediction_id

@@ -1,17 +1,18 @@
 /**
- * The ten checks: blocks go in as they close, evidence for each claim adds up. Nothing is decided here; see
- * verdict.ts for what follows from which checks.
+ * The checks, ten and one for each score of the policy: blocks go in as they close, evidence for each claim adds
+ * up. Nothing is decided here; see verdict.ts for what follows from which checks.
  */
-import { CHECK_NAMES, type CheckName, type Policy } from '../event/policy.js';
+import { alphaOf, CHECK_NAMES, type CheckName, type Policy, scoreCheck } from '../event/policy.js';
 import type { Block, LabelBlock, TrafficBlock } from './blocks.js';
 import { claimsOf, type Rate } from './claims.js';
 import { EProcess, FROM_THE_START, RateForecast, type Counts, type Onset } from './e-process.js';
 import { LabelsSeen } from './labels-seen.js';
 import { PooledRatio } from './pooled-ratio.js';
 import { SampleRatio } from './sample-ratio.js';
+import { ScoreWatch } from './scores.js';
 
 /**
- * - `fail`: an alarm (wrong-up, right-lower, errors-up, slow-up, sample-ratio) has gone off.
+ * - `fail`: an alarm (wrong-up, right-lower, errors-up, slow-up, sample-ratio, a score) has gone off.
  * - `pass`: an alarm is silent, or what another check is to show has been shown.
  * - `pending`: not shown, or nothing to compare yet.
  * - `waived`: not asked (no latency limit; users who never confirm).
@@ -27,8 +28,13 @@ export type CheckStatus = 'pass' | 'fail' | 'pending' | 'waived';
 export interface ArmRate {
   /** Subjects, once per bucket (newcomers for sample-ratio). */
   n: number;
-  /** Events per subject and closed cell, both arms in the same mix of cells; sample-ratio: the arm's share. */
+  /**
+   * Events per subject and closed cell, or the mean score, both arms in the same mix of cells; sample-ratio: the
+   * arm's share.
+   */
   value: number | null;
+  /** Scores only: predictions without a number from 0 to 1 where the policy looks for it. */
+  leftOut?: number;
 }
 
 /** One check as it stands: what it has found, and how much of that is needed. */
@@ -37,6 +43,8 @@ export interface Check {
   status: CheckStatus;
   /** Evidence E at the last bucket's end, at most 1e15; 1 says nothing, below 1 speaks for the opposite. */
   evidence: number;
+  /** Error probability allowed to the check. */
+  alpha: number;
   /** 1 / alpha: the evidence at which the check is answered. */
   threshold: number;
   /** Canary's rate over the baseline's; sample-ratio: canary's newcomers over the expected ones. */
@@ -47,14 +55,13 @@ export interface Check {
   canary: ArmRate;
 }
 
+const ALARMS: readonly CheckName[] = ['wrong-up', 'right-lower', 'errors-up', 'slow-up', 'sample-ratio'];
+
 /** Checks that speak against the canary, or against the comparison, once they are answered. */
-export const ALARMS: readonly CheckName[] = [
-  'wrong-up',
-  'right-lower',
-  'errors-up',
-  'slow-up',
-  'sample-ratio',
-];
+export function isAlarm(name: CheckName): boolean {
+  return ALARMS.includes(name) || name.startsWith('score:');
+}
+
 const ABOUT_CONFIRMATIONS: readonly CheckName[] = [
   'right-lower',
   'right-within',
@@ -65,7 +72,7 @@ const EVIDENCE_CAP = 1e15;
 
 /** Whether the check has been answered: an alarm has gone off, or what was to be shown has been shown. */
 export function isAnswered({ name, status }: Pick<Check, 'name' | 'status'>): boolean {
-  return status === (ALARMS.includes(name) ? 'fail' : 'pass');
+  return status === (isAlarm(name) ? 'fail' : 'pass');
 }
 
 /** One rate on both arms, and the evidence for every claim about it. */
@@ -96,6 +103,8 @@ export class Evidence {
     slow: new RateWatch(),
   };
   private readonly sampleRatio = new SampleRatio();
+  private readonly scores: readonly ScoreWatch[];
+  private readonly names: readonly CheckName[];
   private readonly rateOf = new Map<CheckName, Rate>();
   /** Log evidence at the last bucket's end. */
   private readonly logs = new Map<CheckName, number>();
@@ -115,6 +124,8 @@ export class Evidence {
       this.watches[claim.rate].processes.set(name, process);
       this.rateOf.set(name, claim.rate);
     }
+    this.scores = policy.scores.map((score) => new ScoreWatch(score));
+    this.names = [...CHECK_NAMES, ...policy.scores.map(scoreCheck)];
   }
 
   /** Takes in a closed block; blocks must come in order of closing. */
@@ -144,12 +155,15 @@ export class Evidence {
       yB: baseline.slow,
       yC: canary.slow,
     });
+    for (const [k, watch] of this.scores.entries()) {
+      watch.add(bucket, baseline.scores?.[k], canary.scores?.[k]);
+    }
     if (canaryShare !== null) this.sampleRatio.add(canaryShare, baseline.newcomers, canary.newcomers);
   }
 
   /** The end of a bucket: whoever asks from now on sees the evidence of all blocks so far. */
   settle(): void {
-    for (const name of CHECK_NAMES) {
+    for (const name of this.names) {
       const process = this.processOf(name);
       const log = process?.logEvidence ?? this.sampleRatio.logEvidence;
       this.logs.set(name, log);
@@ -176,18 +190,27 @@ export class Evidence {
 
   /** E of every check, for a chart. */
   values(): Record<CheckName, number> {
-    const entries = CHECK_NAMES.map((name) => [name, this.value(name)]);
+    const entries = this.names.map((name) => [name, this.value(name)]);
     return Object.fromEntries(entries) as Record<CheckName, number>;
   }
 
   checks(): Check[] {
-    return CHECK_NAMES.map((name) => ({
-      name,
-      status: this.statusOf(name),
-      evidence: this.value(name),
-      threshold: 1 / this.policy.alpha[name],
-      ...this.comparison(name),
-    }));
+    return this.names.map((name) => {
+      const alpha = alphaOf(this.policy, name);
+      return {
+        name,
+        status: this.statusOf(name),
+        evidence: this.value(name),
+        alpha,
+        threshold: 1 / alpha,
+        ...this.comparison(name),
+      };
+    });
+  }
+
+  /** The checks of scores that nothing could be compared for: not a good sign, just none. */
+  unseenScores(): CheckName[] {
+    return this.scores.filter(({ isSeen }) => !isSeen).map(({ check }) => check);
   }
 
   /**
@@ -207,30 +230,53 @@ export class Evidence {
   }
 
   private logThreshold(name: CheckName): number {
-    return -Math.log(this.policy.alpha[name]);
+    return -Math.log(alphaOf(this.policy, name));
   }
 
   private processOf(name: CheckName): EProcess | undefined {
     const rate = this.rateOf.get(name);
-    return rate === undefined ? undefined : this.watches[rate].processes.get(name);
+    return rate === undefined ? this.scoreOf(name)?.process : this.watches[rate].processes.get(name);
+  }
+
+  private scoreOf(name: CheckName): ScoreWatch | undefined {
+    return this.scores.find(({ check }) => check === name);
   }
 
   private statusOf(name: CheckName): CheckStatus {
     if (this.isWaived(name)) return 'waived';
-    if (!ALARMS.includes(name)) return this.has(name) ? 'pass' : 'pending';
+    if (!isAlarm(name)) return this.has(name) ? 'pass' : 'pending';
     if (this.has(name)) return 'fail';
     return this.comparison(name).canary.n > 0 ? 'pass' : 'pending';
   }
 
   private comparison(name: CheckName): Pick<Check, 'estimate' | 'interval' | 'baseline' | 'canary'> {
     const rate = this.rateOf.get(name);
-    if (rate === undefined) return this.sampleComparison();
+    if (rate === undefined) return this.scoreComparison(name) ?? this.sampleComparison();
     const { ratio, subjects } = this.watches[rate];
     return {
       estimate: ratio.estimate,
       interval: ratio.interval,
       baseline: { n: subjects.baseline, value: ratio.rates?.baseline ?? null },
       canary: { n: subjects.canary, value: ratio.rates?.canary ?? null },
+    };
+  }
+
+  private scoreComparison(
+    name: CheckName,
+  ): Pick<Check, 'estimate' | 'interval' | 'baseline' | 'canary'> | null {
+    const watch = this.scoreOf(name);
+    if (watch === undefined) return null;
+    const { ratio, subjects, leftOut } = watch;
+    const arm = (of: 'baseline' | 'canary'): ArmRate => ({
+      n: subjects[of],
+      value: ratio.rates?.[of] ?? null,
+      leftOut: leftOut[of],
+    });
+    return {
+      estimate: ratio.estimate,
+      interval: ratio.interval,
+      baseline: arm('baseline'),
+      canary: arm('canary'),
     };
   }
 

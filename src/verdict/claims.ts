@@ -2,13 +2,13 @@
  * What the judge tries to show, as bounds on the canary's rate. With the tolerance at 0.10: that it gives
  * wrong answers at more than 1.10 times the baseline's rate, that it stays within that, and so on.
  */
-import type { CheckName, Policy } from '../event/policy.js';
+import type { FixedCheckName, Policy } from '../event/policy.js';
 import type { Claim } from './e-process.js';
 
 /** The rate a claim is about. */
 export type Rate = 'wrong' | 'right' | 'errors' | 'slow';
 
-export type ClaimName = Exclude<CheckName, 'sample-ratio'>;
+export type ClaimName = Exclude<FixedCheckName, 'sample-ratio'>;
 
 /** Additional share of failed, and of slow, predictions that is not worth stopping a canary for. */
 const ERRORS_OFFSET = 0.005;

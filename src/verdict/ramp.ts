@@ -7,7 +7,7 @@
  */
 import { nextRampShare, type RunningCanary, type Verdict } from '../event/predictor.js';
 import { closedBlocks } from './blocks.js';
-import { ALARMS, type Check } from './checks.js';
+import { type Check, isAlarm } from './checks.js';
 import type { JudgementInput } from './verdict.js';
 
 /** What the service does next with the traffic. */
@@ -89,7 +89,7 @@ function waitsFor(view: RampView): string | null {
   if (nextRampShare(canary.ramp ?? [], view.share) === null)
     return 'the verdict: the next step is the promotion';
   const doubts = checks.filter(
-    ({ name, status, evidence }) => ALARMS.includes(name) && status !== 'waived' && evidence >= DOUBT,
+    ({ name, status, evidence }) => isAlarm(name) && status !== 'waived' && evidence >= DOUBT,
   );
   if (doubts.length > 0) {
     return `${doubts.map(({ name }) => name).join(', ')} to calm down: evidence ${doubts

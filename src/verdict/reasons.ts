@@ -1,5 +1,5 @@
 /** A verdict in plain words: which versions, which numbers, and what to do or to wait for. */
-import type { CheckName, Policy } from '../event/policy.js';
+import { type CheckName, type Policy, type Score, scoreCheck } from '../event/policy.js';
 import type { Arms } from './blocks.js';
 import { firstBucket } from './cells.js';
 import { isAnswered, type Check } from './checks.js';
@@ -22,6 +22,8 @@ export function rollbackReason(scene: Scene): string {
     const limit = scene.policy.latencyLimitMs ?? 0;
     return `${canary} is slower than ${limit} ms more often: ${failures(scene, 'slow-up')}. ${send}`;
   }
+  const score = worseScore(scene, 'rollback');
+  if (score !== undefined) return `${worse(scene, score)}. ${send}`;
   const accepted = `${(1 + scene.policy.tolerance).toFixed(2)} times would be accepted`;
   const confirmed = scene.confirmationsWaived
     ? 'Users never confirm here, so corrections alone were compared'
@@ -70,6 +72,8 @@ export function holdReason(scene: Scene, labelsNeeded: number | null, secondsNee
   const barred = barReason(scene);
   if (barred !== null) return barred;
   const open = scene.missing.map((name) => {
+    const score = scene.policy.scores.find((one) => scoreCheck(one) === name);
+    if (score !== undefined) return nothingToCompare(scene, score);
     const { evidence, threshold } = find(scene, name);
     return `${name} has evidence ${decimal(evidence)} of ${decimal(threshold)}`;
   });
@@ -115,6 +119,10 @@ function barReason(scene: Scene): string | null {
       `(${aside(scene, 'right-not-higher')}): they may only label more. That is no ground for a rollback and bars a promotion. ${look}.`
     );
   }
+  const score = worseScore(scene, 'hold');
+  if (score !== undefined) {
+    return `${worse(scene, score)}. The policy holds a canary for that and does not roll it back. Decide by hand, or end the canary.`;
+  }
   if (has(scene, 'right-lower')) {
     return (
       `Users of ${canary} confirm less often than users of ${baseline}, ${times(scene, 'right-lower')} as often, while they correct ` +
@@ -128,7 +136,39 @@ function barReason(scene: Scene): string | null {
       `${decimal(find(scene, 'right-held').evidence)} of ${decimal(find(scene, 'right-held').threshold)}. Wait for more labels, or ${look.charAt(0).toLowerCase()}${look.slice(1)}.`
     );
   }
-  return null;
+  return unseenReason(scene);
+}
+
+/** When nothing but scores is missing: they will not come by waiting, if they did not come at all. */
+function unseenReason(scene: Scene): string | null {
+  const unseen = scene.policy.scores.filter((score) => scene.missing.includes(scoreCheck(score)));
+  if (unseen.length === 0 || unseen.length < scene.missing.length) return null;
+  const where = unseen.map((score) => nothingToCompare(scene, score)).join('; ');
+  return (
+    `All else is shown, but ${where}. Send a number from 0 to 1, true or false there with the predictions of both ` +
+    'versions, or start the canary again without the score.'
+  );
+}
+
+function nothingToCompare(scene: Scene, score: Score): string {
+  const { baseline, canary } = find(scene, scoreCheck(score));
+  const without = `${canary.leftOut ?? 0} of ${scene.canary} and ${baseline.leftOut ?? 0} of ${scene.baseline} came without`;
+  const arms = [...(baseline.n === 0 ? [scene.baseline] : []), ...(canary.n === 0 ? [scene.canary] : [])];
+  return `no prediction of ${arms.join(' or ')} has the score ${score.name} at ${score.from} of its metadata (${without})`;
+}
+
+function worseScore(scene: Scene, onWorse: Score['onWorse']): Score | undefined {
+  return scene.policy.scores.find((score) => score.onWorse === onWorse && has(scene, scoreCheck(score)));
+}
+
+function worse(scene: Scene, score: Score): string {
+  const { baseline, canary } = find(scene, scoreCheck(score));
+  const [b, c] = [baseline.value ?? 0, canary.value ?? 0];
+  const accepted = score.better === 'lower' ? b + score.tolerance : b - score.tolerance;
+  return (
+    `${scene.canary} is worse by the score ${score.name}: ${c.toFixed(3)} on average, against ${b.toFixed(3)} of ` +
+    `${scene.baseline} in the same hours, where ${score.better} is better and ${accepted.toFixed(3)} would be accepted`
+  );
 }
 
 function corrections(scene: Scene): string {

@@ -4,7 +4,7 @@
  * The judgement goes through the ends of all buckets in order, as if somebody had asked at each, and the
  * first rollback or promote stands: neither how often one asks nor when changes the answer.
  */
-import type { CheckName, Policy } from '../event/policy.js';
+import { alphaOf, type CheckName, type Policy, scoreCheck } from '../event/policy.js';
 import type { SplitChange, Verdict } from '../event/predictor.js';
 import { closedBlocks, type Arms, type Block } from './blocks.js';
 import type { BucketRow } from './cells.js';
@@ -56,6 +56,11 @@ export interface Judgement {
   secondsNeeded?: number;
   /** As of now, also after a verdict was reached. */
   checks: Check[];
+  /**
+   * With which probability, at most, a canary is rolled back that is no worse than the policy accepts: the alphas
+   * of the alarms added up.
+   */
+  alpha: { rollback: number };
   /** Description only: coverage, and accuracy among the labelled. */
   labels: { baseline: LabelSummary; canary: LabelSummary };
   timeline: TimelinePoint[];
@@ -79,6 +84,7 @@ export function judgeCanary(input: JudgementInput): Judgement {
   return {
     ...conclude(evidence, input, decision, labelRate(blocks, input)),
     checks: evidence.checks(),
+    alpha: { rollback: rollbackAlpha(input.policy) },
     labels: { baseline: evidence.labels.summary('baseline'), canary: evidence.labels.summary('canary') },
     timeline,
   };
@@ -100,11 +106,31 @@ function polls(blocks: readonly Block[], { policy, asOf }: JudgementInput): Map<
 
 const BARS: readonly CheckName[] = ['wrong-up', 'right-lower', 'sample-ratio', 'errors-up', 'slow-up'];
 
+/** Alarms that bar a promotion. */
+function barsOf({ scores }: Policy): CheckName[] {
+  return [...BARS, ...scores.map(scoreCheck)];
+}
+
+/** Alarms that roll back by themselves, whatever the labels say. */
+function guardrailsOf({ latencyLimitMs, scores }: Policy): CheckName[] {
+  return [
+    'errors-up',
+    ...(latencyLimitMs === undefined ? [] : (['slow-up'] as const)),
+    ...scores.filter(({ onWorse }) => onWorse === 'rollback').map(scoreCheck),
+  ];
+}
+
+function rollbackAlpha(policy: Policy): number {
+  const alarms: CheckName[] = ['wrong-up', ...guardrailsOf(policy)];
+  const total = alarms.reduce((sum, name) => sum + alphaOf(policy, name), 0);
+  return Math.min(1, Number(total.toPrecision(12)));
+}
+
 function decide(evidence: Evidence, input: JudgementInput, at: number): Decision | null {
-  if (isWorse(evidence) || evidence.has('errors-up') || evidence.has('slow-up')) {
+  if (isWorse(evidence) || guardrailsOf(input.policy).some((name) => evidence.has(name))) {
     return { verdict: 'rollback', reason: rollbackReason(sceneOf(evidence, input)), at };
   }
-  const isBarred = BARS.some((name) => evidence.has(name));
+  const isBarred = barsOf(input.policy).some((name) => evidence.has(name));
   const isShown = neededToPromote(evidence).every((name) => evidence.has(name) || evidence.isWaived(name));
   if (isBarred || !isShown) return null;
   return { verdict: 'promote', reason: promoteReason(sceneOf(evidence, input)), at };
@@ -127,7 +153,8 @@ const SIGN_OF_FEWER_CORRECTIONS = 3;
  */
 function neededToPromote(evidence: Evidence): CheckName[] {
   const isLower = evidence.value('wrong-lower') >= SIGN_OF_FEWER_CORRECTIONS;
-  return ['wrong-within', isLower ? 'right-held' : 'right-within'];
+  // A score that was asked for and never seen is no good news either.
+  return ['wrong-within', isLower ? 'right-held' : 'right-within', ...evidence.unseenScores()];
 }
 
 function conclude(
@@ -146,7 +173,7 @@ function conclude(
     const reason = insufficientReason(input.startedAt, input.asOf, scene);
     return { verdict: 'insufficient', reason, decidedAt: null };
   }
-  const labels = labelsNeeded(evidence);
+  const labels = labelsNeeded(evidence, input.policy);
   const seconds = labels === null || labelsPerSecond === 0 ? null : Math.ceil(labels / labelsPerSecond);
   return {
     verdict: 'hold',
@@ -162,9 +189,9 @@ function decided({ verdict, reason, at }: Decision): Pick<Judgement, 'verdict' |
 }
 
 /** The nearer of the verdicts that are not barred, each at its slowest check. */
-function labelsNeeded(evidence: Evidence): number | null {
+function labelsNeeded(evidence: Evidence, policy: Policy): number | null {
   const roads: (readonly CheckName[])[] = [NEEDED_TO_ROLL_BACK];
-  if (!BARS.some((name) => evidence.has(name))) roads.push(neededToPromote(evidence));
+  if (!barsOf(policy).some((name) => evidence.has(name))) roads.push(neededToPromote(evidence));
   const lengths = roads.map((road) =>
     Math.max(...road.map((name) => evidence.labelsNeeded(name) ?? Infinity)),
   );

@@ -43,6 +43,13 @@ export interface Dialect {
   boolean(json: string, ...path: string[]): string;
   /** A part of the payload as JSON text; NULL when it is missing or null. */
   jsonText(json: string, ...path: string[]): string;
+  /** A part of the payload to be kept in a column, for `scoreIn`; NULL when it is missing. */
+  jsonPart(json: string, ...path: string[]): string;
+  /**
+   * A number in [0, 1] out of a column of `jsonPart`, by the names of fields on the way to it; true is 1, false
+   * 0. NULL for every other value, a text that looks like a number among them.
+   */
+  scoreIn(column: string, path: readonly string[]): string;
   /** The field `candidates` as ARRAY<STRUCT<rank INT64, label STRING, confidence FLOAT64>>, rank from 0. */
   candidates(json: string): string;
 
@@ -91,6 +98,26 @@ function plain(name: string): string {
   return name;
 }
 
+/**
+ * JSONPath to a field of objects, the same in both engines: every name quoted, none of them with a quote or a
+ * backslash in it.
+ */
+function quotedPath(path: readonly string[]): string {
+  const steps = path.map((step) => {
+    if (!/^[A-Za-z_][A-Za-z0-9_.:-]*$/.test(step)) throw new Error(`not a plain field: ${step}`);
+    return `."${step}"`;
+  });
+  return `'$${steps.join('')}'`;
+}
+
+/** From the JSON text of a value, which both engines write alike; a string in it keeps its quotes. */
+function scoreFrom(text: string, number: string): string {
+  return (
+    `CASE WHEN ${text} = 'true' THEN 1.0 WHEN ${text} = 'false' THEN 0.0 ` +
+    `WHEN ${number} >= 0 AND ${number} <= 1 THEN ${number} END`
+  );
+}
+
 function fieldsOf(fields: Record<string, string>, write: (value: string, name: string) => string): string {
   return Object.entries(fields)
     .map(([name, value]) => write(value, plain(name)))
@@ -133,6 +160,11 @@ export const duckdb: Dialect = {
   integer: (json, ...path) => `TRY_CAST(round(${dotted(json, path)}) AS BIGINT)`,
   boolean: (json, ...path) => dotted(json, path),
   jsonText: (json, ...path) => `CAST(${dotted(json, path)} AS VARCHAR)`,
+  jsonPart: (json, ...path) => duckdb.jsonText(json, ...path),
+  scoreIn: (column, path) => {
+    const text = `CAST(json_extract(${column}, ${quotedPath(path)}) AS VARCHAR)`;
+    return scoreFrom(text, `TRY_CAST(${text} AS DOUBLE)`);
+  },
   candidates: (json) =>
     `list_transform(coalesce(${json}.candidates, []), ` +
     `lambda c, i: {rank: CAST(i - 1 AS BIGINT), label: c.label, confidence: c.confidence})`,
@@ -186,6 +218,11 @@ export function bigquery(dataset: string): Dialect {
     boolean: (json, ...path) => `SAFE_CAST(${jsonValue(json, path)} AS BOOL)`,
     // TO_JSON_STRING writes `null` for a field that is not there, too.
     jsonText: (json, ...path) => `NULLIF(TO_JSON_STRING(JSON_QUERY(${json}, ${jsonPath(path)})), 'null')`,
+    jsonPart: (json, ...path) => `JSON_QUERY(${json}, ${jsonPath(path)})`,
+    scoreIn: (column, path) => {
+      const text = `TO_JSON_STRING(JSON_QUERY(${column}, ${quotedPath(path)}))`;
+      return scoreFrom(text, `SAFE_CAST(${text} AS FLOAT64)`);
+    },
     candidates: (json) =>
       `ARRAY(SELECT AS STRUCT o AS rank, JSON_VALUE(c, '$.label') AS label, ` +
       `SAFE_CAST(JSON_VALUE(c, '$.confidence') AS FLOAT64) AS confidence ` +

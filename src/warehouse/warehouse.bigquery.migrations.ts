@@ -17,7 +17,14 @@ import {
   createSealed,
   type StorageStatement,
 } from './warehouse.bigquery.schema.js';
-import { migrationDone, migrationsRun } from './warehouse.bigquery.statements.js';
+import {
+  addColumn,
+  fillColumn,
+  latestProgress,
+  METADATA,
+  migrationDone,
+  migrationsRun,
+} from './warehouse.bigquery.statements.js';
 import { type Parameters, type Projection, UnusableWarehouse } from './warehouse.js';
 
 interface Step {
@@ -25,19 +32,44 @@ interface Step {
   parameters?: Parameters;
 }
 
+interface Migration {
+  name: string;
+  /** Made when it is its turn. */
+  steps: (where: MigrationPlace) => Promise<Step[]>;
+}
+
 /** In the order in which they are run; one that was released stays as it is. */
-function migrations({ derivations }: Projection): { name: string; steps: Step[] }[] {
+function migrations({ derivations }: Projection): Migration[] {
   return [
     {
       name: '0001-events-and-derived-rows',
-      steps: [
+      steps: async () => [
         { statement: createEvents },
         { statement: createProgress },
         ...derivations.map((derivation) => ({ statement: createSealed(derivation, 1, 0) })),
         { statement: beginProgress, parameters: { incarnation: randomUUID(), now: Date.now() } },
       ],
     },
+    {
+      name: '0002-metadata-of-predictions',
+      steps: async (where) => {
+        const generation = await generationInUse(where);
+        return derivations
+          .filter(({ name }) => name === 'predictions')
+          .flatMap((predictions) => [
+            { statement: addColumn(predictions, generation, METADATA) },
+            { statement: fillColumn(predictions, generation, 'prediction_id', METADATA.name) },
+          ]);
+      },
+    },
   ];
+}
+
+/** Whose tables hold the derived rows. */
+async function generationInUse(where: MigrationPlace): Promise<number> {
+  const [row] = await run<{ generation: number }>(where, { statement: latestProgress });
+  if (row === undefined) throw new Error('the table assay_projection is empty');
+  return row.generation;
 }
 
 export interface MigrationPlace {
@@ -61,7 +93,7 @@ export async function migrate(where: MigrationPlace): Promise<void> {
     migrations: known.map(({ name, steps }) => ({
       name,
       up: async () => {
-        for (const step of steps) await run(where, step);
+        for (const step of await steps(where)) await run(where, step);
       },
     })),
     storage: {

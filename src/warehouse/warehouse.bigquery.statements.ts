@@ -6,6 +6,7 @@ import { eventBucketsOf } from './digest.js';
 import type { Literal } from './warehouse.bigquery.dialect.js';
 import {
   beginProgress,
+  type Column,
   createEvents,
   createMigrations,
   createProgress,
@@ -88,9 +89,33 @@ ${select({
 })(sql).trim()}`;
 }
 
+/** A column that a derived table did not have before; last, as in the derivation. */
+export function addColumn({ name }: Derivation, generation: Literal, { name: column, type }: Column) {
+  const statement: StorageStatement = (sql) =>
+    `ALTER TABLE ${sql.table(sealedTable(name, generation))} ADD COLUMN IF NOT EXISTS ${column} ${sql.columnType(type)}`;
+  return statement;
+}
+
+/**
+ * The values of a column that was added, for the rows that were there before it.
+ * @param key column of which every value is there once
+ */
+export function fillColumn({ name, select }: Derivation, generation: Literal, key: string, column: string) {
+  const statement: StorageStatement = (sql) => `
+UPDATE ${sql.table(sealedTable(name, generation))} AS old
+SET ${column} = derived.${column}
+FROM (${select({ after: '0', recordedFrom: sql.moment(EVER), streamsFrom: sql.moment(EVER) })(sql)}
+) AS derived
+WHERE derived.${key} = old.${key} AND derived.${column} IS NOT NULL`;
+  return statement;
+}
+
 export function dropSealed({ name }: Derivation, generation: Literal): StorageStatement {
   return (sql) => `DROP TABLE IF EXISTS ${sql.table(sealedTable(name, generation))}`;
 }
+
+/** What release 0002 of the dataset brings: see the migrations. */
+export const METADATA: Column = { name: 'metadata', type: 'json', isRequired: false };
 
 /** Days for which the tables of the generation before are kept. */
 const KEPT_DAYS = 7;
@@ -172,6 +197,12 @@ export function adapterStatements(projection: Projection, literals: Literals): L
     ...each('create-sealed', (derivation) => createSealed(derivation, 1, 0)),
     ...each('derive-generation', (derivation) => createSealed(derivation, next, upTo)),
     ...viewsOf(projection, seal).map((view) => listed(`create-view-${view.name}`, createView(view))),
+    ...projection.derivations
+      .filter(({ name }) => name === 'predictions')
+      .flatMap((derivation) => [
+        listed('add-metadata', addColumn(derivation, generation, METADATA)),
+        listed('fill-metadata', fillColumn(derivation, generation, 'prediction_id', METADATA.name)),
+      ]),
     listed('migrations-run', migrationsRun),
     listed('migration-done', migrationDone, { name: 'STRING', now: 'INT64' }),
     listed('latest-progress', latestProgress),

@@ -39,3 +39,8 @@ export function least(column: readonly number[]): number {
 export function greatest(column: readonly number[]): number {
   return column.reduce((found, value) => Math.max(found, value), -Infinity);
 }
+
+/** What tells an event from all others. */
+export function keyOf(stream: string, revision: number): string {
+  return `${revision} ${stream}`;
+}

@@ -15,15 +15,17 @@ import type {
   Parameters,
   WarehouseHead,
 } from './warehouse.js';
-import { type EventColumns, greatest, least, pick } from './warehouse.duckdb.columns.js';
+import { type EventColumns, greatest, keyOf, least, pick } from './warehouse.duckdb.columns.js';
 import { appendEvents, timestamp, rows } from './warehouse.duckdb.rows.js';
 import {
-  AFTER,
+  between,
   CREATE_TABLES,
   type DerivedTable,
+  FILE_VERSION,
   type FileSchema,
   KEYS_BETWEEN,
   UP_TO,
+  upgradeStatements,
 } from './warehouse.duckdb.schema.js';
 
 /** Queries at a time: more would only share the same cores. */
@@ -96,6 +98,7 @@ export class DuckDbFile {
         `SELECT COUNT(*) AS n FROM duckdb_tables() WHERE database_name = 'warehouse'`,
       );
       if (found?.n === 0) await this.createTables();
+      else await this.upgrade();
       for (const view of this.schema.views) await this.writer.run(view);
     });
     this.position = await positionOf(this.writer);
@@ -107,6 +110,16 @@ export class DuckDbFile {
     for (const table of this.schema.derived) {
       await this.writer.run(`CREATE TABLE ${table.name}_sealed AS ${between(table, 0, 0)}`);
     }
+  }
+
+  /** All in the transaction of `migrate`: a file is of one version or of the other. */
+  private async upgrade(): Promise<void> {
+    const [found] = await rows<{ version: number; position: number }>(
+      this.writer,
+      'SELECT file_version AS version, position FROM assay_projection',
+    );
+    if (found === undefined || found.version === FILE_VERSION) return;
+    for (const statement of upgradeStatements(this.schema, found.position)) await this.writer.run(statement);
   }
 
   async head(): Promise<WarehouseHead> {
@@ -315,15 +328,6 @@ async function prepare(connection: DuckDBConnection): Promise<DuckDBConnection> 
   await connection.run(`SET TimeZone = 'UTC'`);
   await connection.run(`SET default_null_order = 'nulls_first_on_asc_last_on_desc'`);
   return connection;
-}
-
-/** The SELECT of a derived table for the events in (after, upTo]; literals, so that row groups are skipped. */
-function between(table: DerivedTable, after: number, upTo: number): string {
-  return table.select.replaceAll(AFTER, String(after)).replaceAll(UP_TO, String(upTo));
-}
-
-function keyOf(stream: string, revision: number): string {
-  return `${revision} ${stream}`;
 }
 
 async function positionOf(connection: DuckDBConnection): Promise<number> {

@@ -26,15 +26,19 @@ const BINS = Array.from({ length: 15 }, (_, index) => index + 1);
 const NUMBER_SLOT = 970_000;
 export const SLOTS = /SLOT([a-z]+)END|\b(97\d{4})(?:000)?\b/gi;
 
+/** How many scores of /cost, /quality, ... the policies of tests have. */
+const SCORES = [{ from: '/cost' }, { from: '/quality' }];
+
 /** All of a canary's buckets, some of them, and those of single predictions. */
-function buckets(bins: number, latencyLimitMs: number | undefined): ListedStatement[] {
+function buckets(bins: number, latencyLimitMs: number | undefined, scores = 0): ListedStatement[] {
   const policy = {
     rightWithin: NUMBER_SLOT + 1,
     bucketSeconds: NUMBER_SLOT + 2,
     ageEdgesSeconds: Array.from({ length: bins + 1 }, (_, index) => NUMBER_SLOT + 10 + index),
     ...(latencyLimitMs === undefined ? {} : { latencyLimitMs }),
+    scores: SCORES.slice(0, scores),
   };
-  const name = `canary-buckets-${bins}${latencyLimitMs === undefined ? '' : '-latency'}`;
+  const name = `canary-buckets-${bins}${latencyLimitMs === undefined ? '' : '-latency'}-${scores}`;
   return [
     { name, statement: bucketsStatement(policy), parameters: BUCKETS },
     {
@@ -76,6 +80,7 @@ export function templates(): ListedStatement[] {
     ...adapterStatements(PROJECTION, literals),
     ...questions,
     ...BINS.flatMap((bins) => [...buckets(bins, undefined), ...buckets(bins, NUMBER_SLOT + 3)]),
+    ...SCORES.flatMap((_, k) => buckets(6, undefined, k + 1)),
     {
       name: 'buckets-of-predictions',
       statement: bucketsOfStatement({

@@ -33,6 +33,10 @@ const STATEMENTS: Record<string, Statement> = {
   'canary-buckets': bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
   'canary-buckets-some': bucketsStatement(DEFAULT_POLICY, true),
   'buckets-of-predictions': bucketsOfStatement(DEFAULT_POLICY),
+  'canary-buckets-scores': bucketsStatement({
+    ...DEFAULT_POLICY,
+    scores: [{ from: '/cost' }, { from: '/usage/tokens.total' }],
+  }),
 };
 
 /** What the BigQuery adapter sends besides. */

@@ -373,6 +373,23 @@ describe('what people have to put right', () => {
     expect(error.message).toMatch(/0099-tomorrow.*upgrade/);
   });
 
+  test('a dataset of an older service, whose predictions had no metadata', async () => {
+    const [first, ...others] = LOG as [StoredEvent, ...StoredEvent[]];
+    const payload = first.payload.replace(/}$/, ',"metadata":{"cost":0.25}}');
+    await append([{ ...first, payload }, ...others]);
+    await warehouse.deriveGeneration();
+    await warehouse.swapGeneration();
+    const all = (): Promise<unknown[]> =>
+      warehouse.query((sql) => `SELECT * FROM ${sql.table('predictions')} ORDER BY position`);
+    const before = await all();
+    expect(before).toContainEqual(expect.objectContaining({ metadata: '{"cost":0.25}' }));
+    await server.sql('ALTER TABLE assay.predictions_sealed_2 DROP COLUMN metadata');
+    await server.sql(`DELETE FROM assay.schema_migrations WHERE name = '0002-metadata-of-predictions'`);
+    await openedAgain();
+    expect(await all()).toEqual(before);
+    expect((await warehouse.deriveGeneration()).differences).toEqual([]);
+  });
+
   test('a question that would read too much', async () => {
     await append(LOG);
     server.fail('queries.get', {

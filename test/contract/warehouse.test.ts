@@ -76,6 +76,31 @@ describe('the DuckDB file', () => {
     expect(error.message).toMatch(/version 99.*upgrade/);
   });
 
+  test('of an older version is derived anew, with the metadata that it did not have', async () => {
+    let warehouse = await open();
+    const [first, ...others] = predictions(20);
+    const payload = first!.payload.replace(/}$/, ',"metadata":{"cost":0.25,"note":"ü"}}');
+    await warehouse.append([{ ...first!, payload }, ...others], '20');
+    const all = (): Promise<unknown[]> =>
+      warehouse.query((sql) => `SELECT * FROM ${sql.table('predictions')} ORDER BY position`);
+    const before = await all();
+    expect(before[0]).toMatchObject({ metadata: '{"cost":0.25,"note":"ü"}' });
+    expect(before[1]).toMatchObject({ metadata: null });
+    await warehouse.close();
+    await tamper(
+      'DROP VIEW prediction_outcomes',
+      'ALTER TABLE predictions_sealed DROP COLUMN metadata',
+      'UPDATE assay_projection SET file_version = 1',
+    );
+    warehouse = await open();
+    expect(await all()).toEqual(before);
+    expect(await warehouse.head()).toMatchObject({ checkpoint: '20', events: 20 });
+    await warehouse.close();
+    warehouse = await open();
+    expect((await warehouse.deriveGeneration()).differences).toEqual([]);
+    await warehouse.close();
+  });
+
   test('that is a folder is refused', async () => {
     mkdirSync(path);
     await expect(open()).rejects.toThrow(/is a folder/);

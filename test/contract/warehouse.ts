@@ -270,6 +270,21 @@ export function warehouseContract(name: string, fresh: () => Promise<WarehouseUn
         }); // prettier-ignore
       });
 
+      test("for a canary's scores", async () => {
+        const [scored, ...others] = LOG as [StoredEvent, ...StoredEvent[]];
+        const payload = scored.payload.replace(/}$/, ',"metadata":{"cost":0.25,"quality":"0.5"}}');
+        await append([{ ...scored, payload }, ...others]);
+        const policy = { ...DEFAULT_POLICY, scores: [{ from: '/cost' }, { from: '/quality' }] };
+        const [row] = await readBuckets(warehouse, {
+          predictor: 'naics', baseline: 'v1', canary: 'v2', startedAt: DAY, policy,
+        }); // prettier-ignore
+        expect(row).toMatchObject({ version: 'v1', predictions: 2, errors: 1 });
+        expect(row?.scores).toEqual([
+          { subjects: 1, sum: 0.25, leftOut: 0 },
+          { subjects: 0, sum: 0, leftOut: 1 },
+        ]);
+      });
+
       test('with parameters, several at a time', async () => {
         await append(LOG);
         const ask = (id: string) =>

@@ -144,27 +144,6 @@ const CASES: Case[] = [
   ],
   ['a canary of itself', deploy, { json: { version: 'v1', backend: http, canary: {} } }, 409],
   [
-    'a policy out of range',
-    deploy,
-    { json: { version: 'v3', backend: http, canary: { policy: { tolerance: 2 } } } },
-    400,
-    '/canary/policy/tolerance',
-  ],
-  [
-    'age edges that do not ascend',
-    deploy,
-    { json: { version: 'v3', backend: http, canary: { policy: { ageEdgesSeconds: [0, 60, 30] } } } },
-    400,
-    '/canary/policy/ageEdgesSeconds',
-  ],
-  [
-    'a ramp that does not ascend',
-    deploy,
-    { json: { version: 'v3', backend: http, canary: { ramp: [0.5, 0.1] } } },
-    400,
-    '/canary/ramp',
-  ],
-  [
     'a canary of a predictor that serves nothing',
     '/v1/predictors/new/deployments',
     { json: { version: 'v1', backend: http, canary: {} } },

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { StoredEvent } from '#assay/event/envelope.js';
 import { foldPrediction, outcomeOf, type PredictionState } from '#assay/event/prediction.js';
 import { PROJECTION } from '#assay/projection/views.js';
-import { type BucketRow, type CellPolicy, readBuckets } from '#assay/verdict/cells.js';
+import { type BucketRow, type CellPolicy, readBuckets, type ScoreMeans } from '#assay/verdict/cells.js';
 import { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
 import { DAY, forSeconds, happenings, logOf } from '../histories.js';
 
@@ -29,6 +29,7 @@ const policies: fc.Arbitrary<CellPolicy> = fc.record(
     bucketSeconds: fc.constantFrom(60, 300, 450),
     ageEdgesSeconds: fc.constantFrom([0, 300], [0, 1, 300, 6000], [0, 300, 900, 2400, 6000, 18_000, 86_400]),
     latencyLimitMs: fc.constantFrom(99, 100, 249.5),
+    scores: fc.subarray([{ from: '/cost' }, { from: '/a.b/c' }, { from: '/nowhere' }], { minLength: 1 }),
   },
   { requiredKeys: ['rightWithin', 'bucketSeconds', 'ageEdgesSeconds'] },
 );
@@ -64,6 +65,7 @@ function rounded(row: BucketRow): BucketRow {
     slow: round(row.slow),
     right: row.right.map(round),
     wrong: row.wrong.map(round),
+    ...(row.scores && { scores: row.scores.map((one) => ({ ...one, sum: round(one.sum) })) }),
   };
 }
 
@@ -76,6 +78,8 @@ interface Seen {
   latencyMs: number | null;
   bin: number;
   right: boolean;
+  /** Of each score of the policy; null where it has none. */
+  scores: (number | null)[];
 }
 
 /** The rows by loops over folded streams, as the design words them. */
@@ -113,9 +117,34 @@ function counted(log: StoredEvent[], startedAt: number, policy: CellPolicy): Buc
       atRisk: bins.map((bin) => people.filter((theirs) => theirs.some(isAtRisk(bin))).length),
       right: bins.map((bin) => mean((one) => one.bin === bin && one.right, isAtRisk(bin))),
       wrong: bins.map((bin) => mean((one) => one.bin === bin && !one.right, isAtRisk(bin))),
+      ...(policy.scores && { scores: policy.scores.map((_, k) => scoreMeans(people, k)) }),
     });
   }
   return rows.sort((a, b) => a.bucket - b.bucket || (a.version < b.version ? -1 : 1));
+}
+
+function scoreMeans(people: Seen[][], k: number): ScoreMeans {
+  const answered = people.map((theirs) =>
+    theirs.filter(({ failed }) => !failed).map(({ scores }) => scores[k]),
+  );
+  const scored = answered
+    .map((theirs) => theirs.filter((score) => typeof score === 'number'))
+    .filter((theirs) => theirs.length > 0);
+  return {
+    subjects: scored.length,
+    sum: scored.reduce((sum, theirs) => sum + theirs.reduce((a, b) => a + b, 0) / theirs.length, 0),
+    leftOut: answered.flat().filter((score) => score === null).length,
+  };
+}
+
+function scoreOf(metadata: unknown, from: string): number | null {
+  let value = metadata;
+  for (const step of from.slice(1).split('/')) {
+    value =
+      typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined;
+  }
+  if (typeof value === 'boolean') return Number(value);
+  return typeof value === 'number' && value >= 0 && value <= 1 ? value : null;
 }
 
 function seenOf(state: PredictionState, policy: CellPolicy): Seen | null {
@@ -139,6 +168,7 @@ function seenOf(state: PredictionState, policy: CellPolicy): Seen | null {
     latencyMs: answer.latencyMs === undefined ? null : Math.round(answer.latencyMs),
     bin: bin === -1 ? ends.length : bin,
     right: rank !== null && rank < policy.rightWithin,
+    scores: (policy.scores ?? []).map(({ from }) => scoreOf(answer.metadata, from)),
   };
 }
 

@@ -13,7 +13,7 @@ import { sealRows } from '#assay/warehouse/warehouse.bigquery.statements.js';
 import type { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
 import type { Derivation, Parameters, Statement } from '#assay/warehouse/warehouse.js';
 import { DAY } from '../histories.js';
-import { type Row, typeName, type Value } from '../googlesql/values.js';
+import { type Row, type SqlType, typeName, type Value } from '../googlesql/values.js';
 import type { Catalogue, Contents, ParameterTypes, ZetaSql } from '../googlesql/zetasql.js';
 import { typeInGoogleSql } from './same-rows.js';
 import { DATASET, googlesql, POLICIES } from './statements.js';
@@ -128,7 +128,7 @@ export class BothEngines {
       parameters,
     );
     return {
-      columns: Object.fromEntries(columns.map(({ name, type }) => [name, typeName(type)])),
+      columns: Object.fromEntries(columns.map(({ name, type }) => [name, keptAs(type)])),
       rows: rows.map(jsonRead),
     };
   }
@@ -168,7 +168,17 @@ function inPieces(events: readonly Row[]): Row[][] {
 
 /** JSON text is read: BigQuery does not keep the order of an object's fields. */
 function jsonRead(row: Row): Row {
-  return typeof row.split === 'string' ? { ...row, split: JSON.parse(row.split) as Value } : row;
+  const read = { ...row };
+  for (const name of ['split', 'metadata']) {
+    const text = read[name];
+    if (typeof text === 'string') read[name] = JSON.parse(text) as Value;
+  }
+  return read;
+}
+
+/** Name of a type as DuckDB keeps it: JSON is text there. */
+function keptAs(type: SqlType): string {
+  return typeName(type).replace('JSON', 'STRING');
 }
 
 /** Where a derived table is cut in two. */

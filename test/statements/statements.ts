@@ -30,10 +30,11 @@ export const LITERALS: Literals = {
   streamsFrom: '2026-01-30T09:00:00.000Z',
 };
 
-/** With and without a limit of latency, and with as few age bins as there may be. */
+/** With and without a limit of latency, with scores, and with as few age bins as there may be. */
 export const POLICIES: Record<string, CellPolicy> = {
   default: DEFAULT_POLICY,
   timed: { ...DEFAULT_POLICY, latencyLimitMs: 99.5 },
+  scored: { ...DEFAULT_POLICY, scores: [{ from: '/cost' }, { from: '/a.b/c' }] },
   'one bin': { rightWithin: 3, bucketSeconds: 450, ageEdgesSeconds: [0, 300] },
 };
 

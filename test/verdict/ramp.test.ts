@@ -24,6 +24,7 @@ const check = (name: Check['name'], evidence: number): Check => ({
   name,
   status: 'pass',
   evidence,
+  alpha: 0.03,
   threshold: 33,
   estimate: null,
   interval: null,

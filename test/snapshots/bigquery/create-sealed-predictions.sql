@@ -3,14 +3,15 @@ PARTITION BY TIMESTAMP_TRUNC(predicted_at, MONTH)
 CLUSTER BY predictor, predicted_at, version, prediction_id
 AS SELECT prediction_id, predictor, version, subject, predicted_at, recorded_at, status, error_kind,
   candidates[SAFE_OFFSET(0)].label AS label, candidates[SAFE_OFFSET(0)].confidence AS confidence,
-  candidates, latency_ms, pinned, event_id, position
+  candidates, latency_ms, pinned, event_id, position, metadata
 FROM (
   SELECT SUBSTR(stream, 12) AS prediction_id, predictor, JSON_VALUE(j, '$.version') AS version,
     JSON_VALUE(j, '$.subject') AS subject, occurred_at AS predicted_at, recorded_at,
     
     CASE WHEN j IS NULL THEN 'unreadable' WHEN type = 'assay.prediction.failed' THEN 'failed' ELSE 'ok' END AS status, JSON_VALUE(j, '$.error.kind') AS error_kind,
     ARRAY(SELECT AS STRUCT o AS rank, JSON_VALUE(c, '$.label') AS label, SAFE_CAST(JSON_VALUE(c, '$.confidence') AS FLOAT64) AS confidence FROM UNNEST(JSON_QUERY_ARRAY(j, '$.candidates')) AS c WITH OFFSET AS o ORDER BY o) AS candidates, SAFE_CAST(ROUND(SAFE_CAST(JSON_VALUE(j, '$.latencyMs') AS FLOAT64)) AS INT64) AS latency_ms,
-    COALESCE(SAFE_CAST(JSON_VALUE(j, '$.pinned') AS BOOL), FALSE) AS pinned, event_id, position
+    COALESCE(SAFE_CAST(JSON_VALUE(j, '$.pinned') AS BOOL), FALSE) AS pinned, event_id, position,
+    JSON_QUERY(j, '$.metadata') AS metadata
   FROM (
     SELECT stream, predictor, occurred_at, recorded_at, type, event_id, position, payload AS j
     FROM `assay.events`
