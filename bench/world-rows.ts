@@ -127,7 +127,8 @@ SELECT CAST(k AS VARCHAR) AS prediction_id, 'p' AS predictor, IF(canary, 'v2', '
   ${timestamp('seen_at')} AS recorded_at, IF(failed, 'failed', 'ok') AS status,
   IF(failed, 'timeout', NULL) AS error_kind, IF(failed, NULL, 'A') AS label, IF(failed, NULL, 0.9) AS confidence,
   IF(failed, [], [{rank: CAST(0 AS BIGINT), label: 'A', confidence: CAST(0.9 AS DOUBLE)}]) AS candidates,
-  IF(failed, NULL, IF(slow, 900, 100)) AS latency_ms, pinned, NULL AS event_id, k AS position
+  IF(failed, NULL, IF(slow, 900, 100)) AS latency_ms, pinned, NULL AS event_id, k AS position,
+  NULL AS metadata
 FROM fates WHERE seen_at >= $from AND seen_at < $to`;
 }
 
