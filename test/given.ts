@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-const CLI = resolve('dist/cli/cli.js');
+const CLI = resolve('dist/bin/cli.js');
 const START_LIMIT_MS = 20_000;
 
 export interface Folder {

@@ -24,7 +24,15 @@ import { assay, call, eventually, type Folder, serviceEnvironment, temporaryFold
 const ROUTES = new Set(['/internal/cron/project', '/internal/cron/rebuild']);
 const FILES = [
   ...['app.yaml', 'cron.yaml', '.gcloudignore', 'Dockerfile', '.dockerignore', 'package.json'],
-  ...['package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json', 'nest-cli.json', '.swcrc'],
+  ...[
+    'package-lock.json',
+    '.npmrc',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'nest-cli.json',
+    '.swcrc',
+    'bundle.mjs',
+  ],
 ];
 
 /** A checkout of its own, to be spoilt; of the program only what is named. */
@@ -156,7 +164,7 @@ describe('what is wrong', () => {
   let folder: Folder;
 
   beforeEach(() => {
-    folder = checkout(['dist/cli/cli.js', 'src/main.ts']);
+    folder = checkout(['dist/bin/cli.js', 'src/main.ts']);
   });
 
   afterEach(() => folder.remove());
@@ -190,8 +198,8 @@ describe('what is wrong', () => {
     ['app.yaml', replaced('handlers:', 'handlers: ['), 'app.yaml:'],
     [
       'app.yaml',
-      replaced('dist/cli/cli.js', 'dist/cli/main.js'),
-      'dist/cli/main.js is not there: npm run build',
+      replaced('dist/bin/cli.js', 'dist/bin/main.js'),
+      'dist/bin/main.js is not there: npm run build',
     ],
     ['app.yaml', replaced('ASSAY_STORE:', 'ASSAY_STOR:'), 'ASSAY_STOR is not a variable of this service'],
     ['app.yaml', replaced(/firestore:.*/, 'sqlite:/tmp/e.db'), 'ASSAY_STORE must be firestore:'],
@@ -208,7 +216,7 @@ describe('what is wrong', () => {
     ['cron.yaml', replaced('every 1 minutes', 'each minute'), 'must be a schedule such as "every 1 minutes"'],
     ['cron.yaml', replaced('Etc/UTC', 'Mars/Base'), '"Mars/Base" is not a time zone'],
     ['cron.yaml', replaced('job_retry_limit: 3', 'retries: 3'), '/retry_parameters/retries is not a field'],
-    ['.gcloudignore', replaced('!/dist/', ''), '.gcloudignore leaves out dist/cli/cli.js'],
+    ['.gcloudignore', replaced('!/dist/', ''), '.gcloudignore leaves out dist/bin/cli.js'],
     ['.gcloudignore', replaced('!/package-lock.json', ''), '.gcloudignore leaves out package-lock.json'],
     [
       '.npmrc',
@@ -227,8 +235,8 @@ describe('what is wrong', () => {
     ['Dockerfile', replaced('npm prune --omit=dev', 'true'), 'npm prune --omit=dev'],
     [
       'Dockerfile',
-      replaced('"dist/cli/cli.js"', '"dist/cli/c.js"'),
-      'dist/cli/c.js, which it starts, is not built',
+      replaced('"dist/bin/cli.js"', '"dist/bin/c.js"'),
+      'dist/bin/c.js, which it starts, is not built',
     ],
     ['.dockerignore', replaced('!/src', ''), 'it copies src, which .dockerignore leaves out'],
   ] as Array<[string, (text: string) => string, string]>)(
