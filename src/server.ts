@@ -5,7 +5,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { openKeyRing } from './access/first-key.js';
 import type { KeyRing } from './access/key-ring.js';
 import { type DeclaredRoute, protect } from './access/protection.js';
-import { type Adapters, AppModule, openAdapters } from './app.module.js';
+import { type Adapters, openAdapters } from './app.adapters.js';
+import { AppModule } from './app.module.js';
 import type { Configuration } from './configuration.js';
 import { idempotencyHook } from './http/idempotency.js';
 import { ProblemFilter } from './http/problem.filter.js';

@@ -96,12 +96,15 @@ export async function startFrom(
 /** @throws InvalidConfiguration */
 export async function configurationFrom(given: NodeJS.ProcessEnv): Promise<Configuration> {
   const environment = await completeEnvironment(given);
+  return readConfiguration(environment, environment.ASSAY_POLICY ? await policyReader() : undefined);
+}
+
+/** Loaded only where there is a policy to be read: commands on files answer sooner without. */
+async function policyReader(): Promise<(policy: unknown) => string[]> {
   const { validatorOf } = await import('../http/validation.js');
   const { PolicyRequest } = await import('../intake/requests.dto.js');
-  const policy = validatorOf(PolicyRequest);
-  return readConfiguration(environment, (terms) =>
-    policy.errorsOf(terms).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`),
-  );
+  const reader = validatorOf(PolicyRequest);
+  return (policy) => reader.errorsOf(policy).map(({ pointer, detail }) => `${pointer || '/'} ${detail}`);
 }
 
 const FOR_PEOPLE = new Set([
