@@ -41,6 +41,7 @@ await bundle.write({
   chunkFileNames: 'part-[hash].js',
   // Of NestJS's parts and of the request classes the names are read: by the log, by OpenAPI, by problems.
   keepNames: true,
+  strictExecutionOrder: true,
   sourcemap: true,
   sourcemapExcludeSources: true,
   comments: { legal: true, annotation: false, jsdoc: false },

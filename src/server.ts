@@ -1,4 +1,6 @@
 /** One running service: the application behind its HTTP server, from a configuration. */
+// Before NestJS, whose decorators ask for it.
+import 'reflect-metadata';
 import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';

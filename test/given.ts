@@ -45,11 +45,13 @@ export function serviceEnvironment(
   };
 }
 
+/** @param cli the file that is started, unless it is the one that everybody starts */
 export async function startService(
   folder: string,
   more: Record<string, string> = {},
+  cli = CLI,
 ): Promise<RunningService> {
-  const child = spawn(process.execPath, [CLI, 'serve'], { env: serviceEnvironment(folder, more) });
+  const child = spawn(process.execPath, [cli, 'serve'], { env: serviceEnvironment(folder, more) });
   let printed = '';
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));

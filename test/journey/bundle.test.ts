@@ -1,0 +1,31 @@
+/** What is started is a bundle, what the rest of the suite imports are the modules that it was made of. */
+import { expect, it } from '@jest/globals';
+import { call, startService, temporaryFolder } from '../given.js';
+
+const MODULES = 'dist/cli/cli.js';
+const BUNDLE = 'dist/bin/cli.js';
+
+/** Everything that it says about itself by the names of its classes. */
+async function described(cli: string): Promise<{ openapi: unknown; page: string; told: string[] }> {
+  const folder = temporaryFolder();
+  const service = await startService(folder.path, { LOG_LEVEL: 'debug', ASSAY_LOG_FORMAT: 'json' }, cli);
+  const { body: openapi } = await call(service.url, '/openapi.json');
+  const { body: page } = await call(service.url, '/docs/swagger-ui.css');
+  await service.stop();
+  folder.remove();
+  const told = service
+    .output()
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => String(JSON.parse(line).message))
+    .filter((message) => !message.includes(service.url));
+  return { openapi, page, told };
+}
+
+it('ensures that the bundle describes itself as its modules do', async () => {
+  const [bundle, modules] = await Promise.all([described(BUNDLE), described(MODULES)]);
+  expect(bundle).toEqual(modules);
+  expect(bundle.openapi).toMatchObject({ components: { schemas: { PredictRequest: expect.anything() } } });
+  expect(bundle.told).toContain('AppModule dependencies initialized');
+  expect(bundle.page).toContain('.swagger-ui');
+}, 60_000);
