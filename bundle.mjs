@@ -17,8 +17,8 @@ const STARTED = {
 const LEFT_OUTSIDE = [
   // Compiled for a platform.
   ...['@duckdb/node-bindings', 'libsql'],
-  // Files that are looked for where the package lies.
-  ...['@google-cloud', '@grpc', 'google-auth-library', 'google-gax', 'naics', 'swagger-ui-dist'],
+  // Files that are looked for, and modules that are asked for by name, where the package lies.
+  ...['@google-cloud', '@grpc', 'google-auth-library', 'google-gax', 'naics', 'swagger-ui-dist', 'umzug'],
   // What NestJS asks for and does without, not being installed.
   ...['@fastify/multipart', '@fastify/view', '@nestjs/microservices', '@nestjs/platform-express'],
   ...['@nestjs/websockets', 'class-transformer/storage'],

@@ -12,7 +12,6 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { builtinModules } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { checkDeployment } from '#assay/cli/deploy/checks.js';
 import { planDeployment, type Settings, shellLine, type Step } from '#assay/cli/deploy/plan.js';
@@ -123,36 +122,6 @@ describe('what is shipped', () => {
     await ended;
     there.remove();
   }, 60_000);
-
-  it('ensures that every package that the bundle asks for is installed there', () => {
-    const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
-      packages: Record<string, { dev?: boolean }>;
-    };
-    const asked = uploadedFiles(folder.path, '.gcloudignore')
-      .filter(({ path }) => /^dist\/bin\/.*\.js$/.test(path))
-      .flatMap(({ path }) => [
-        ...readFileSync(join(folder.path, path), 'utf8').matchAll(
-          /(?:^import (?:[^"']*\bfrom )?|\bimport\(|\b(?:__)?require(?:\$\d+)?(?:\.resolve)?\()["']([^.'"#\s][^'"\s]*)["']/gm,
-        ),
-      ])
-      .map(([, name]) => (name as string).replace(/^(@[^/]+\/[^/]+|[^/]+).*$/, '$1'))
-      .filter((name) => !name.startsWith('node:') && !builtinModules.includes(name));
-    const names = [...new Set(asked)].sort();
-    expect(names).toEqual(expect.arrayContaining(['@duckdb/node-bindings', 'libsql', 'swagger-ui-dist']));
-    const isInstalled = (name: string): boolean => packages[`node_modules/${name}`]?.dev === false;
-    for (const entry of Object.values(packages)) entry.dev ??= false;
-    // NestJS and umzug ask for these, and do without.
-    const optional = [
-      '@fastify/multipart',
-      '@fastify/view',
-      '@nestjs/microservices',
-      '@nestjs/platform-express',
-    ];
-    expect(names.filter((name) => !isInstalled(name))).toEqual([
-      ...optional,
-      ...['@nestjs/websockets', 'ts-node'],
-    ]);
-  });
 
   const hasGcloud = spawnSync('gcloud', ['--version'], {
     env: { ...process.env, CLOUDSDK_CONFIG: '/nonexistent' },

@@ -1,5 +1,8 @@
 /** What is started is a bundle, what the rest of the suite imports are the modules that it was made of. */
 import { expect, it } from '@jest/globals';
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join } from 'node:path';
 import { call, startService, temporaryFolder } from '../given.js';
 
 const MODULES = 'dist/cli/cli.js';
@@ -29,3 +32,31 @@ it('ensures that the bundle describes itself as its modules do', async () => {
   expect(bundle.told).toContain('AppModule dependencies initialized');
   expect(bundle.page).toContain('.swagger-ui');
 }, 60_000);
+
+/** Packages asked for by a file, wherever in it. */
+const ASKED =
+  /(?:^import (?:[^"']*\bfrom )?|\bimport\(|\b(?:__)?require(?:\$\d+)?(?:\.resolve)?\()["']((?:@[^/."']+\/)?[^@./"'#\s][^/"'\s]*)/gm;
+
+it('ensures that every package that the bundle leaves outside is installed without those for development', () => {
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+    packages: Record<string, { dev?: boolean }>;
+  };
+  const names = readdirSync('dist/bin')
+    .filter((file) => file.endsWith('.js'))
+    .flatMap((file) => [...readFileSync(join('dist/bin', file), 'utf8').matchAll(ASKED)])
+    .map(([, name]) => name as string)
+    .filter((name) => !name.startsWith('node:') && !builtinModules.includes(name));
+  expect(names).toEqual(expect.arrayContaining(['@google-cloud/bigquery', 'libsql', 'swagger-ui-dist']));
+  const isInstalled = (name: string): boolean => {
+    const entry = packages[`node_modules/${name}`];
+    return entry !== undefined && entry.dev !== true;
+  };
+  // What is not there NestJS asks for, and does without.
+  expect([...new Set(names)].filter((name) => !isInstalled(name)).sort()).toEqual([
+    '@fastify/multipart',
+    '@fastify/view',
+    '@nestjs/microservices',
+    '@nestjs/platform-express',
+    '@nestjs/websockets',
+  ]);
+});
