@@ -52,7 +52,7 @@ module.exports = {
       from: {
         path: '^src/',
         pathNot:
-          '^src/(app\\.module|store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery)|serving/traffic\\.appengine)',
+          '^src/(app\\.(module|adapters)|store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery)|serving/traffic\\.appengine)',
       },
       to: {
         path: '^src/(store/event-store\\.(sqlite|firestore)|warehouse/warehouse\\.(duckdb|bigquery)|serving/traffic\\.appengine)',

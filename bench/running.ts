@@ -34,7 +34,7 @@ export async function start(args: string[], env: NodeJS.ProcessEnv = {}): Promis
 }
 
 export function startAssay(folder: string): Promise<Running> {
-  return start(['dist/cli/cli.js', 'serve'], {
+  return start(['dist/bin/cli.js', 'serve'], {
     PORT: '0',
     ASSAY_STORE: `sqlite:${join(folder, 'events.db')}`,
     ASSAY_WAREHOUSE: `duckdb:${join(folder, 'warehouse.duckdb')}`,

@@ -1,4 +1,4 @@
-/** Composition root: the only file that names the adapters. Everything is built here, in the order of its needs. */
+/** Composition root: everything is built here, in the order of its needs, over the adapters that were opened. */
 import {
   type DynamicModule,
   Inject,
@@ -15,6 +15,7 @@ import { CqrsModule, EventBus, EventsHandler, type IEvent, type IEventHandler } 
 import { AccessKeys } from './access/access-keys.js';
 import { KeyRing } from './access/key-ring.js';
 import { KeysController } from './access/keys.controller.js';
+import type { Adapters } from './app.adapters.js';
 import { CONFIGURATION, type Configuration } from './configuration.js';
 import { CloudEventReader } from './intake/cloud-event.reader.js';
 import { CorrectHandler, RetractHandler } from './intake/correct.command.js';
@@ -33,7 +34,6 @@ import { ObservedJudge } from './observability/judge.observed.js';
 import { Metrics } from './observability/metrics.js';
 import { MetricsController } from './observability/metrics.controller.js';
 import type { Observability } from './observability/observability.js';
-import { PROJECTION } from './projection/views.js';
 import { Projector } from './projection/projector.js';
 import { ProjectionLease } from './projection/projection-lease.js';
 import { Rebuilds } from './projection/rebuilds.js';
@@ -45,13 +45,11 @@ import { AppEngineTraffic } from './serving/traffic.appengine.js';
 import { TrafficKeeper } from './serving/traffic-keeper.js';
 import { announcing } from './store/event-store.announcing.js';
 import { EVENT_STORE, type EventStore } from './store/event-store.js';
-import { SqliteEventStore } from './store/event-store.sqlite.js';
 import { PredictorCatalog } from './store/predictor-catalog.js';
 import { CanaryController } from './verdict/canary.controller.js';
 import { Judge } from './verdict/judge.js';
 import { Webhooks } from './webhooks/webhooks.js';
 import { WebhooksController } from './webhooks/webhooks.controller.js';
-import { DuckDbWarehouse } from './warehouse/warehouse.duckdb.js';
 import { announcingWarehouse } from './warehouse/warehouse.announcing.js';
 import { WAREHOUSE, type Warehouse } from './warehouse/warehouse.js';
 
@@ -65,45 +63,6 @@ class WakeProjector implements IEventHandler<EventsAppended> {
   handle(): void {
     this.projector.nudge();
   }
-}
-
-/** What is opened before the application, and closed after it. */
-export interface Adapters {
-  store: EventStore;
-  warehouse: Warehouse;
-}
-
-/**
- * Opens the event store alone, for what needs no more.
- * @throws UnusableStore, StoreUnavailable
- */
-export function openStore({ store }: Configuration): Promise<EventStore> {
-  if (store.kind === 'sqlite') return SqliteEventStore.open(store.path);
-  // Loaded only where it is configured: the vendor's client takes longer to load than all the rest.
-  return import('./store/event-store.firestore.js').then(({ FirestoreEventStore }) =>
-    FirestoreEventStore.open(store),
-  );
-}
-
-/**
- * Opens both of what is configured.
- * @throws UnusableStore, UnusableWarehouse, StoreUnavailable, WarehouseUnavailable
- */
-export async function openAdapters(configuration: Configuration): Promise<Adapters> {
-  const store = await openStore(configuration);
-  try {
-    return { store, warehouse: await openWarehouse(configuration.warehouse) };
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
-}
-
-/** The clients of Google are loaded only where they are needed: they take a second. */
-async function openWarehouse(where: Configuration['warehouse']): Promise<Warehouse> {
-  if (where.kind === 'duckdb') return DuckDbWarehouse.open(where.path, PROJECTION);
-  const { BigQueryWarehouse } = await import('./warehouse/warehouse.bigquery.js');
-  return new BigQueryWarehouse(where, PROJECTION, where);
 }
 
 @Module({})

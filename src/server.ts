@@ -1,11 +1,14 @@
 /** One running service: the application behind its HTTP server, from a configuration. */
+// Before NestJS, whose decorators ask for it.
+import 'reflect-metadata';
 import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { openKeyRing } from './access/first-key.js';
 import type { KeyRing } from './access/key-ring.js';
 import { type DeclaredRoute, protect } from './access/protection.js';
-import { type Adapters, AppModule, openAdapters } from './app.module.js';
+import { type Adapters, openAdapters } from './app.adapters.js';
+import { AppModule } from './app.module.js';
 import type { Configuration } from './configuration.js';
 import { idempotencyHook } from './http/idempotency.js';
 import { ProblemFilter } from './http/problem.filter.js';

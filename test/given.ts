@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-const CLI = resolve('dist/cli/cli.js');
+const CLI = resolve('dist/bin/cli.js');
 const START_LIMIT_MS = 20_000;
 
 export interface Folder {
@@ -45,11 +45,13 @@ export function serviceEnvironment(
   };
 }
 
+/** @param cli the file that is started, unless it is the one that everybody starts */
 export async function startService(
   folder: string,
   more: Record<string, string> = {},
+  cli = CLI,
 ): Promise<RunningService> {
-  const child = spawn(process.execPath, [CLI, 'serve'], { env: serviceEnvironment(folder, more) });
+  const child = spawn(process.execPath, [cli, 'serve'], { env: serviceEnvironment(folder, more) });
   let printed = '';
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));

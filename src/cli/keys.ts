@@ -152,7 +152,7 @@ async function withKeys(options: ServerOptions, work: (keys: Keys) => Promise<vo
   const configuration = await configurationFrom({ ASSAY_SUBJECT_SECRET: NO_SECRET, ...process.env });
   const isBeside = OPEN_BESIDE.has(configuration.store.kind);
   if (!isBeside && (await isServiceThere(client))) return work(remoteKeys(client));
-  const { openStore } = await import('../app.module.js');
+  const { openStore } = await import('../app.adapters.js');
   const { AccessKeys } = await import('../access/access-keys.js');
   const store = await openStore(configuration);
   try {

@@ -97,17 +97,22 @@ export async function startFrom(
 /** @throws InvalidConfiguration */
 export async function configurationFrom(given: NodeJS.ProcessEnv): Promise<Configuration> {
   const environment = await completeEnvironment(given);
+  return readConfiguration(environment, environment.ASSAY_POLICY ? await policyReader() : undefined);
+}
+
+/** Loaded only where there is a policy to be read: commands on files answer sooner without. */
+async function policyReader(): Promise<(policy: unknown) => string[]> {
   const { validatorOf } = await import('../http/validation.js');
   const { PolicyRequest } = await import('../intake/requests.dto.js');
   const { policyError } = await import('../intake/predictor-rules.js');
-  const policy = validatorOf(PolicyRequest);
-  return readConfiguration(environment, (terms) => {
-    const errors = policy.errorsOf(terms);
-    const rule = errors.length > 0 ? null : policyError(completePolicy(terms as PartialPolicy), '');
+  const reader = validatorOf(PolicyRequest);
+  return (policy) => {
+    const errors = reader.errorsOf(policy);
+    const rule = errors.length > 0 ? null : policyError(completePolicy(policy as PartialPolicy), '');
     return [...errors, ...(rule === null ? [] : [rule])].map(
       ({ pointer, detail }) => `${pointer || '/'} ${detail}`,
     );
-  });
+  };
 }
 
 const FOR_PEOPLE = new Set([

@@ -1,6 +1,6 @@
 /** Calls any HTTP predictor: a template makes the request, JSON pointers read the answer. */
 import jsonpointer from 'jsonpointer';
-import { Agent, request } from 'undici';
+import type { Agent, request } from 'undici';
 import type { Candidate } from '../event/prediction.js';
 import type { BackendSpec } from '../event/predictor.js';
 import { type Backend, BackendFailure } from './backend.js';
@@ -19,16 +19,30 @@ interface HttpSettings {
   candidates: { path: string; label: string; confidence: string };
 }
 
+interface Client {
+  request: typeof request;
+  agent: Agent;
+}
+
 export function httpBackend(spec: BackendSpec): Backend {
   const settings = settingsOf(spec);
-  const agent = new Agent({ connections: 64, pipelining: 1, connect: { timeout: settings.timeoutMs } });
+  let client: Client | null = null;
+  const open = async (): Promise<Client> => {
+    // Large, and not needed to start: a service may never ask anybody over HTTP.
+    const undici = await import('undici');
+    const connect = { timeout: settings.timeoutMs };
+    return (client ??= {
+      request: undici.request,
+      agent: new undici.Agent({ connections: 64, pipelining: 1, connect }),
+    });
+  };
   return {
     predict: async (input, limit, traceparent) => {
       const body = JSON.stringify(fillTemplate(settings.request, { input, limit }));
       const headers = traceparent === undefined ? settings.headers : { ...settings.headers, traceparent };
-      return readCandidates(await ask(settings, agent, headers, body), settings);
+      return readCandidates(await ask(settings, client ?? (await open()), headers, body), settings);
     },
-    close: () => agent.close(),
+    close: async () => client?.agent.close(),
   };
 }
 
@@ -54,7 +68,7 @@ function fillTemplate(template: unknown, values: { input: unknown; limit: number
 
 async function ask(
   settings: HttpSettings,
-  agent: Agent,
+  { request, agent }: Client,
   headers: Record<string, string>,
   body: string,
 ): Promise<unknown> {

@@ -50,7 +50,7 @@ export class CrashingService {
 
   /** Starts one more process on the files and kills it a moment later, wherever its start has come to. */
   async startAndKill(afterMs: number): Promise<void> {
-    const child = spawn(process.execPath, ['dist/cli/cli.js', 'serve'], {
+    const child = spawn(process.execPath, ['dist/bin/cli.js', 'serve'], {
       env: serviceEnvironment(this.folder, { LOG_LEVEL: 'error', ...this.more }),
       stdio: 'ignore',
     });

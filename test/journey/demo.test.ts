@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { assay, call, eventually, type Folder, temporaryFolder } from '../given.js';
 
-const CLI = resolve('dist/cli/cli.js');
+const CLI = resolve('dist/bin/cli.js');
 const ENVIRONMENT = { PATH: process.env.PATH ?? '', NO_COLOR: '1' };
 const LIMIT_MS = 60_000;
 

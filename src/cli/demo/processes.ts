@@ -12,6 +12,9 @@ import type { Listening, Training } from './classifier.server.js';
 const START_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 5_000;
 
+/** What `assay demo` was started from is what its service is started from. */
+const [, ownFile = ''] = process.argv;
+
 export class Processes {
   private readonly children: ChildProcess[] = [];
   private reportEnd: (error: Error) => void = () => undefined;
@@ -45,7 +48,7 @@ export class Processes {
    */
   async startService(port: number, folder: string): Promise<string> {
     const logFile = join(folder, 'service.log');
-    const child = spawn(process.execPath, [fileURLToPath(new URL('../cli.js', import.meta.url)), 'serve'], {
+    const child = spawn(process.execPath, [ownFile, 'serve'], {
       env: serviceEnvironment(port, folder),
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -245,7 +245,7 @@ function secretSteps(
 }
 
 function firstKey({ store, project }: Settings): Step {
-  const assay = ['node', 'dist/cli/cli.js', 'keys'];
+  const assay = ['node', 'dist/bin/cli.js', 'keys'];
   const environment = { ASSAY_STORE: store, GOOGLE_CLOUD_PROJECT: project };
   return {
     part: 'key',

@@ -19,7 +19,7 @@ const SECRET_NAMES =
 const SECRET_TEXTS: Array<[RegExp, string]> = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----\s*(\\n)?[A-Za-z0-9+/=]{20}/, 'a private key'],
   [/"private_key_id"\s*:\s*"[0-9a-f]{20}/, 'a key of a service account'],
-  [/_(authToken|password|auth)\s*=\s*(?!\$\{)\S{8}/, 'a token of a package registry'],
+  [/(?:^|[/:])_(authToken|password|auth)\s*=\s*(?!\$\{)\S{8}/m, 'a token of a package registry'],
   [/\bAIza[0-9A-Za-z_-]{35}\b/, 'an API key of Google'],
 ];
 
