@@ -17,6 +17,7 @@ import { KeyRing } from './access/key-ring.js';
 import { KeysController } from './access/keys.controller.js';
 import { CONFIGURATION, type Configuration } from './configuration.js';
 import { CloudEventReader } from './intake/cloud-event.reader.js';
+import { StopChallengerHandler } from './intake/challenger.command.js';
 import { CorrectHandler, RetractHandler } from './intake/correct.command.js';
 import { DeployHandler, EndCanaryHandler, SplitTrafficHandler } from './intake/deploy.command.js';
 import { DeploymentsController } from './intake/deployments.controller.js';
@@ -25,6 +26,7 @@ import { PredictHandler } from './intake/predict.command.js';
 import { PredictionsController } from './intake/predictions.controller.js';
 import { RecordHandler } from './intake/record.command.js';
 import { SteerCanaryHandler } from './intake/steer-canary.command.js';
+import { ShadowCalls } from './intake/shadow-calls.js';
 import { Subjects } from './intake/subjects.js';
 import { subjectSecret } from './intake/subject-secret.js';
 import { CronController } from './projection/cron.controller.js';
@@ -41,6 +43,7 @@ import { StatusController } from './projection/status.controller.js';
 import { QualityController } from './quality/quality.controller.js';
 import { addressOf, GoogleApi } from './google-api.js';
 import { Backends } from './serving/backends.js';
+import { ShadowSlots } from './serving/shadow-slots.js';
 import { AppEngineTraffic } from './serving/traffic.appengine.js';
 import { TrafficKeeper } from './serving/traffic-keeper.js';
 import { announcing } from './store/event-store.announcing.js';
@@ -48,6 +51,8 @@ import { EVENT_STORE, type EventStore } from './store/event-store.js';
 import { SqliteEventStore } from './store/event-store.sqlite.js';
 import { PredictorCatalog } from './store/predictor-catalog.js';
 import { CanaryController } from './verdict/canary.controller.js';
+import { Challengers } from './verdict/challengers.js';
+import { ChallengersController } from './verdict/challengers.controller.js';
 import { Judge } from './verdict/judge.js';
 import { DuckDbWarehouse } from './warehouse/warehouse.duckdb.js';
 import { WAREHOUSE, type Warehouse } from './warehouse/warehouse.js';
@@ -103,6 +108,9 @@ async function openWarehouse(where: Configuration['warehouse']): Promise<Warehou
   return new BigQueryWarehouse(where, PROJECTION, where);
 }
 
+/** How long the end waits for what challengers answer, milliseconds. */
+const SHADOW_GRACE_MS = 2_000;
+
 @Module({})
 export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
   constructor(
@@ -111,6 +119,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
     private readonly rebuilds: Rebuilds,
     private readonly judge: Judge,
     private readonly backends: Backends,
+    private readonly shadows: ShadowSlots,
     private readonly catalog: PredictorCatalog,
     private readonly metrics: Metrics,
     private readonly traffic: TrafficKeeper,
@@ -137,6 +146,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
     await this.judge.stop();
     await this.rebuilds.settled();
     await this.projector.stop();
+    await this.shadows.drain(SHADOW_GRACE_MS);
     await this.backends.close();
     await this.store.close();
     await this.warehouse.close();
@@ -158,6 +168,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
         EventsController,
         QualityController,
         CanaryController,
+        ChallengersController,
         StatusController,
         KeysController,
         // Elsewhere anybody could send the header by which App Engine's cron names itself.
@@ -194,6 +205,8 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
           useFactory: (catalog: PredictorCatalog) => trafficKeeper(configuration, catalog),
         },
         CloudEventReader,
+        ShadowSlots,
+        ShadowCalls,
         PredictHandler,
         CorrectHandler,
         RetractHandler,
@@ -201,6 +214,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
         SplitTrafficHandler,
         EndCanaryHandler,
         SteerCanaryHandler,
+        StopChallengerHandler,
         RecordHandler,
         WakeProjector,
       ],
@@ -226,6 +240,12 @@ function derived(store: EventStore, warehouse: Warehouse, observability: Observa
       provide: Rebuilds,
       inject: [ProjectionLease],
       useFactory: (lease: ProjectionLease) => new Rebuilds(store, warehouse, lease, observability.rebuild()),
+    },
+    {
+      provide: Challengers,
+      inject: [PredictorCatalog, ShadowSlots, ProjectionLease],
+      useFactory: (catalog: PredictorCatalog, slots: ShadowSlots, lease: ProjectionLease) =>
+        new Challengers(catalog, warehouse, slots, () => ({ ...lease.told(), isOurs: lease.isHeld() })),
     },
     {
       provide: Judge,

@@ -66,3 +66,59 @@ export function completeChallengerPolicy(given: PartialChallengerPolicy = {}): C
   const base = DEFAULT_CHALLENGER_POLICY;
   return { ...base, ...given, alpha: { ...base.alpha, ...given.alpha } };
 }
+
+export interface RunningChallenger {
+  challenger: string;
+  /** The version whose answers it is compared with: the one that serves. */
+  baseline: string;
+  policy: ChallengerPolicy;
+  startedAt: number;
+  /** Since when the two are what they are now: only predictions from then on are compared, milliseconds. */
+  comparedSince: number;
+}
+
+/** The challengers after one has started; one of the same version starts anew. */
+export function withChallenger(
+  challengers: readonly RunningChallenger[],
+  { challenger, baseline, policy }: ChallengerStarted,
+  at: number,
+): RunningChallenger[] {
+  const others = withoutChallenger(challengers, challenger);
+  return [...others, { challenger, baseline, policy, startedAt: at, comparedSince: at }];
+}
+
+export function withoutChallenger(
+  challengers: readonly RunningChallenger[],
+  version: string,
+): RunningChallenger[] {
+  return challengers.filter(({ challenger }) => challenger !== version);
+}
+
+/**
+ * The challengers after the traffic has moved: one that users see is none any more, and one whose opposite was
+ * replaced is compared with the new one, from then on.
+ * @param serving null while a canary runs, whose release decides what serves
+ */
+export function afterSplit(
+  challengers: readonly RunningChallenger[],
+  split: Readonly<Record<string, number>>,
+  serving: string | null,
+  at: number,
+): RunningChallenger[] {
+  return challengers
+    .filter(({ challenger }) => (split[challenger] ?? 0) === 0)
+    .map((one) =>
+      serving === null || one.baseline === serving ? one : { ...one, baseline: serving, comparedSince: at },
+    );
+}
+
+/** The challengers after a version was deployed again, which may answer otherwise from then on. */
+export function afterRedeployment(
+  challengers: readonly RunningChallenger[],
+  version: string,
+  at: number,
+): RunningChallenger[] {
+  return challengers.map((one) =>
+    one.challenger === version || one.baseline === version ? { ...one, comparedSince: at } : one,
+  );
+}

@@ -38,6 +38,27 @@ export function canaryError(
   return null;
 }
 
+/** Of a challenger; a policy in the wrong form is another's to refuse. */
+export function challengerError(
+  terms: {
+    baseline: string;
+    challenger: string;
+    policy?: { labelOdds?: readonly number[] | undefined } | undefined;
+  },
+  pointer: string,
+): FieldError | null {
+  if (terms.baseline === terms.challenger) {
+    return { pointer: `${pointer}/challenger`, detail: 'is the baseline itself' };
+  }
+  return labelOddsError(terms.policy?.labelOdds, `${pointer}/policy/labelOdds`);
+}
+
+export function labelOddsError(odds: readonly number[] | undefined, pointer: string): FieldError | null {
+  if (!Array.isArray(odds) || odds.length !== 2) return null;
+  const [low, high] = odds as [number, number];
+  return low <= high ? null : { pointer, detail: 'must not descend: the lowest odds, then the highest' };
+}
+
 function invalid(pointer: string, detail: string): CanaryError {
   return { kind: 'invalid', field: { pointer, detail } };
 }

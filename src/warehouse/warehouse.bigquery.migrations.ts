@@ -8,6 +8,7 @@ import { Umzug } from 'umzug';
 import type { StorageDialect } from './warehouse.bigquery.dialect.js';
 import { isMissing, isThereAlready } from './warehouse.bigquery.failure.js';
 import type { Jobs } from './warehouse.bigquery.jobs.js';
+import { progressOf, type ProgressRow } from './warehouse.bigquery.progress.js';
 import type { BigQueryPlace } from './warehouse.bigquery.place.js';
 import {
   beginProgress,
@@ -17,7 +18,7 @@ import {
   createSealed,
   type StorageStatement,
 } from './warehouse.bigquery.schema.js';
-import { migrationDone, migrationsRun } from './warehouse.bigquery.statements.js';
+import { latestProgress, migrationDone, migrationsRun } from './warehouse.bigquery.statements.js';
 import { type Parameters, type Projection, UnusableWarehouse } from './warehouse.js';
 
 interface Step {
@@ -25,17 +26,34 @@ interface Step {
   parameters?: Parameters;
 }
 
+interface Migration {
+  name: string;
+  /** What to run, given what is there. */
+  steps: (where: MigrationPlace) => Step[] | Promise<Step[]>;
+}
+
 /** In the order in which they are run; one that was released stays as it is. */
-function migrations({ derivations }: Projection): { name: string; steps: Step[] }[] {
+function migrations({ derivations }: Projection): Migration[] {
   return [
     {
       name: '0001-events-and-derived-rows',
-      steps: [
+      steps: () => [
         { statement: createEvents },
         { statement: createProgress },
         ...derivations.map((derivation) => ({ statement: createSealed(derivation, 1, 0) })),
         { statement: beginProgress, parameters: { incarnation: randomUUID(), now: Date.now() } },
       ],
+    },
+    {
+      name: '0002-shadows',
+      steps: async (where) => {
+        const [row] = await run<ProgressRow>(where, { statement: latestProgress });
+        if (row === undefined) return [];
+        const { generation, sealedTo } = progressOf(row);
+        return derivations
+          .filter(({ name }) => name === 'shadows')
+          .map((derivation) => ({ statement: createSealed(derivation, generation, sealedTo) }));
+      },
     },
   ];
 }
@@ -61,7 +79,7 @@ export async function migrate(where: MigrationPlace): Promise<void> {
     migrations: known.map(({ name, steps }) => ({
       name,
       up: async () => {
-        for (const step of steps) await run(where, step);
+        for (const step of await steps(where)) await run(where, step);
       },
     })),
     storage: {

@@ -21,6 +21,7 @@ import {
   AFTER,
   CREATE_TABLES,
   type DerivedTable,
+  FILE_VERSION,
   type FileSchema,
   KEYS_BETWEEN,
   UP_TO,
@@ -96,6 +97,7 @@ export class DuckDbFile {
         `SELECT COUNT(*) AS n FROM duckdb_tables() WHERE database_name = 'warehouse'`,
       );
       if (found?.n === 0) await this.createTables();
+      else await this.completeTables();
       for (const view of this.schema.views) await this.writer.run(view);
     });
     this.position = await positionOf(this.writer);
@@ -107,6 +109,20 @@ export class DuckDbFile {
     for (const table of this.schema.derived) {
       await this.writer.run(`CREATE TABLE ${table.name}_sealed AS ${between(table, 0, 0)}`);
     }
+  }
+
+  /** Derived tables that a file of an older service does not have, with the rows of the events that it holds. */
+  private async completeTables(): Promise<void> {
+    const there = await rows<{ name: string }>(
+      this.writer,
+      `SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'warehouse'`,
+    );
+    const position = await positionOf(this.writer);
+    for (const table of this.schema.derived) {
+      if (there.some(({ name }) => name === `${table.name}_sealed`)) continue;
+      await this.writer.run(`CREATE TABLE ${table.name}_sealed AS ${between(table, 0, position)}`);
+    }
+    await this.writer.run(`UPDATE assay_projection SET file_version = ${FILE_VERSION}`);
   }
 
   async head(): Promise<WarehouseHead> {

@@ -4,7 +4,7 @@ import { eventBucketsStatement } from './digest.js';
 import type { Projection } from './warehouse.js';
 
 /** Version of the tables below; a file of a newer one is refused. */
-export const FILE_VERSION = 1;
+export const FILE_VERSION = 2;
 
 /** Positions as parameters that the worker fills in. */
 export const AFTER = '$after';

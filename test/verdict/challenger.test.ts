@@ -48,7 +48,7 @@ describe('a challenger', () => {
     expect(answer.pairs).toEqual({
       bothRight: 297, onlyShownRight: 3, onlyChallengerRight: 60, bothWrong: 40, shownWrong: 0,
     }); // prettier-ignore
-    expect(answer.wrongRatio).toEqual([0.43, 0.52]);
+    expect(answer.wrongRatio?.map((ratio) => ratio.toFixed(2))).toEqual(['0.43', '0.52']);
     expect(answer.shownAccuracy).toEqual([0.75, 300 / 325]);
     expect(answer.shadowed).toEqual({ predictions: 400, agreement: 337 / 400, failed: 0 });
     expect(answer.reason).toContain('60 were right with v2 alone and 3 with v1 alone');
