@@ -3,7 +3,8 @@
  * and some say later whether it was right. It yields the rows that the warehouse would.
  */
 import { completeChallengerPolicy, type PartialChallengerPolicy } from '#assay/event/challenger.js';
-import { type ChallengerJudgement, judgeChallenger, type PairRow } from '#assay/verdict/challenger.js';
+import { judgeChallenger } from '#assay/verdict/challenger.js';
+import type { ChallengerJudgement, PairRow } from '#assay/verdict/challenger-judgement.js';
 import { randomFrom } from './canary-world.js';
 
 /** How readily users label, within the time that is waited for labels. */

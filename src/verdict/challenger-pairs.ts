@@ -5,7 +5,7 @@
 import type { ChallengerPolicy } from '../event/challenger.js';
 import { labelsStatement, rankGiven } from '../warehouse/labels.js';
 import type { Statement, Warehouse } from '../warehouse/warehouse.js';
-import type { PairRow } from './challenger.js';
+import type { PairRow } from './challenger-judgement.js';
 
 /** Which predictions are read. */
 export interface PairsRequest {

@@ -1,5 +1,5 @@
 /** The verdict on a challenger in words: what was seen, what it rests on, and what to do next. */
-import type { ChallengerInput, ChallengerJudgement } from './challenger.js';
+import type { ChallengerInput, ChallengerJudgement } from './challenger-judgement.js';
 
 export interface ChallengerScene extends ChallengerInput, Omit<ChallengerJudgement, 'reason'> {
   /** Labels that say that the shown answer was right, and wrong. */

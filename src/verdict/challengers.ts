@@ -4,7 +4,8 @@ import { Problem } from '../problem.js';
 import type { ShadowSlots } from '../serving/shadow-slots.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
-import { type ChallengerJudgement, judgeChallenger } from './challenger.js';
+import { judgeChallenger } from './challenger.js';
+import type { ChallengerJudgement } from './challenger-judgement.js';
 import { type ChallengerSpeed, type PairsRequest, readPairs, readSpeed } from './challenger-pairs.js';
 import type { ProjectionProgress } from './judge.js';
 

@@ -1,7 +1,8 @@
 /** Verdicts on challengers over rows made by hand and by the simulation; the bar is counted by bench/challengers.ts. */
 import { describe, expect, it } from '@jest/globals';
 import { completeChallengerPolicy, type PartialChallengerPolicy } from '#assay/event/challenger.js';
-import { judgeChallenger, type PairRow } from '#assay/verdict/challenger.js';
+import { judgeChallenger } from '#assay/verdict/challenger.js';
+import type { PairRow } from '#assay/verdict/challenger-judgement.js';
 import { HABITS, judgeShadow, liveInShadow, shadowWorld } from '../../bench/challenger-world.js';
 
 const START = Date.UTC(2026, 0, 5);
