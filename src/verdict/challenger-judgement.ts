@@ -17,6 +17,7 @@ export interface PairRow extends PairPattern {
 /** ready: make it the canary. worse: do not. */
 export type ChallengerVerdict = 'ready' | 'worse' | 'undecided' | 'insufficient';
 
+/** All that a judgement rests on. */
 export interface ChallengerInput {
   baseline: string;
   challenger: string;
@@ -28,6 +29,7 @@ export interface ChallengerInput {
   lagSeconds: number;
 }
 
+/** How far a claim has come. */
 export interface ClaimState {
   name: ClaimOnChallenger;
   status: 'shown' | 'open';
@@ -50,6 +52,7 @@ export interface PairCounts {
   shownWrong: number;
 }
 
+/** The verdict with everything that led to it. */
 export interface ChallengerJudgement {
   verdict: ChallengerVerdict;
   reason: string;

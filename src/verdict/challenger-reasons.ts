@@ -1,6 +1,7 @@
 /** The verdict on a challenger in words: what was seen, what it rests on, and what to do next. */
 import type { ChallengerInput, ChallengerJudgement } from './challenger-judgement.js';
 
+/** What a reason can speak of. */
 export interface ChallengerScene extends ChallengerInput, Omit<ChallengerJudgement, 'reason'> {
   /** Labels that say that the shown answer was right, and wrong. */
   right: number;
@@ -8,6 +9,7 @@ export interface ChallengerScene extends ChallengerInput, Omit<ChallengerJudgeme
   isStale: boolean;
 }
 
+/** One to three sentences. */
 export function challengerReason(scene: ChallengerScene): string {
   switch (scene.verdict) {
     case 'ready':

@@ -4,6 +4,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Scope } from '../access/scope.js';
 import { type ChallengerHealth, Challengers } from './challengers.js';
 
+/** `GET` of all challengers, and of one. */
 @ApiTags('challengers')
 @Controller('v1/predictors/:predictor/challengers')
 export class ChallengersController {

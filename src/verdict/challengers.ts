@@ -9,6 +9,7 @@ import type { ChallengerJudgement } from './challenger-judgement.js';
 import { type ChallengerSpeed, type PairsRequest, readPairs, readSpeed } from './challenger-pairs.js';
 import type { ProjectionProgress } from './judge.js';
 
+/** A challenger with what is known of it now. */
 export interface ChallengerHealth {
   running: RunningChallenger;
   judgement: ChallengerJudgement;
@@ -25,6 +26,7 @@ type Judged = Pick<ChallengerHealth, 'judgement' | 'speed'>;
 /** An answer is not older than this, milliseconds. */
 const FRESH_MS = 30_000;
 
+/** The one who is asked; it writes nothing. */
 export class Challengers {
   private readonly remembered = new Map<string, { key: string; at: number; judged: Promise<Judged> }>();
 

@@ -17,15 +17,8 @@ import type {
 } from './warehouse.js';
 import { type EventColumns, greatest, least, pick } from './warehouse.duckdb.columns.js';
 import { appendEvents, timestamp, rows } from './warehouse.duckdb.rows.js';
-import {
-  AFTER,
-  CREATE_TABLES,
-  type DerivedTable,
-  FILE_VERSION,
-  type FileSchema,
-  KEYS_BETWEEN,
-  UP_TO,
-} from './warehouse.duckdb.schema.js';
+import { type DerivedTable, type FileSchema, KEYS_BETWEEN, UP_TO } from './warehouse.duckdb.schema.js';
+import { between, bringUpToDate, positionOf } from './warehouse.duckdb.tables.js';
 
 /** Queries at a time: more would only share the same cores. */
 const READERS = 2;
@@ -92,37 +85,11 @@ export class DuckDbFile {
 
   private async migrate(): Promise<void> {
     await this.transaction(async () => {
-      const [found] = await rows<{ n: number }>(
-        this.writer,
-        `SELECT COUNT(*) AS n FROM duckdb_tables() WHERE database_name = 'warehouse'`,
-      );
-      if (found?.n === 0) await this.createTables();
-      else await this.completeTables();
+      await bringUpToDate(this.writer, this.schema);
       for (const view of this.schema.views) await this.writer.run(view);
     });
     this.position = await positionOf(this.writer);
     await this.dropGeneration();
-  }
-
-  private async createTables(): Promise<void> {
-    for (const statement of CREATE_TABLES) await this.writer.run(statement);
-    for (const table of this.schema.derived) {
-      await this.writer.run(`CREATE TABLE ${table.name}_sealed AS ${between(table, 0, 0)}`);
-    }
-  }
-
-  /** Derived tables that a file of an older service does not have, with the rows of the events that it holds. */
-  private async completeTables(): Promise<void> {
-    const there = await rows<{ name: string }>(
-      this.writer,
-      `SELECT table_name AS name FROM duckdb_tables() WHERE database_name = 'warehouse'`,
-    );
-    const position = await positionOf(this.writer);
-    for (const table of this.schema.derived) {
-      if (there.some(({ name }) => name === `${table.name}_sealed`)) continue;
-      await this.writer.run(`CREATE TABLE ${table.name}_sealed AS ${between(table, 0, position)}`);
-    }
-    await this.writer.run(`UPDATE assay_projection SET file_version = ${FILE_VERSION}`);
   }
 
   async head(): Promise<WarehouseHead> {
@@ -333,17 +300,6 @@ async function prepare(connection: DuckDBConnection): Promise<DuckDBConnection> 
   return connection;
 }
 
-/** The SELECT of a derived table for the events in (after, upTo]; literals, so that row groups are skipped. */
-function between(table: DerivedTable, after: number, upTo: number): string {
-  return table.select.replaceAll(AFTER, String(after)).replaceAll(UP_TO, String(upTo));
-}
-
 function keyOf(stream: string, revision: number): string {
   return `${revision} ${stream}`;
-}
-
-async function positionOf(connection: DuckDBConnection): Promise<number> {
-  const [head] = await rows<{ position: number }>(connection, 'SELECT position FROM assay_projection');
-  if (head === undefined) throw new Error('the table assay_projection is empty');
-  return head.position;
 }
