@@ -28,7 +28,7 @@ function readyReason(scene: ChallengerScene): string {
   const holds = heldAt(scene, 'within');
   return (
     `${challenger} gives at most ${percent(policy.tolerance)} more wrong answers than ${baseline}: ${seen(scene)}. ` +
-    `That holds as long as a wrong answer is labelled at most ${times(holds ?? claims[0]?.labelOdds ?? 1)} as readily ` +
+    `That holds as long as a wrong answer is labelled at most ${upTo(Math.max(holds ?? 0, claims[0]?.labelOdds ?? 1))} as readily ` +
     'as a right one. Make it the canary.'
   );
 }
@@ -38,7 +38,7 @@ function worseReason(scene: ChallengerScene): string {
   const holds = heldAt(scene, 'worse');
   return (
     `${challenger} gives over ${percent(policy.tolerance)} more wrong answers than ${baseline}: ${seen(scene)}. ` +
-    `That holds as long as a wrong answer is labelled at least ${times(holds ?? claims[1]?.labelOdds ?? 1)} as readily ` +
+    `That holds as long as a wrong answer is labelled at least ${from(Math.min(holds ?? Infinity, claims[1]?.labelOdds ?? 1))} as readily ` +
     'as a right one. Do not make it the canary.'
   );
 }
@@ -72,9 +72,9 @@ function undecidedReason(scene: ChallengerScene): string {
   const ready =
     within === null
       ? ''
-      : ` It would be ready if wrong answers were labelled at most ${times(within)} as readily as right ones.`;
+      : ` It would be ready if wrong answers were labelled at most ${upTo(within)} as readily as right ones.`;
   const bad =
-    worse === null ? '' : ` It would be worse if they were labelled at least ${times(worse)} as readily.`;
+    worse === null ? '' : ` It would be worse if they were labelled at least ${from(worse)} as readily.`;
   const more =
     labelsNeeded === undefined
       ? ' More labels alone do not bring a verdict nearer: know labelOdds more closely, or make it the canary and compare on users.'
@@ -95,6 +95,15 @@ function seen({ pairs, right, wrong, challenger, baseline }: ChallengerScene): s
 
 function percent(share: number): string {
   return `${number(100 * share)} %`;
+}
+
+/** Rounded to the side on which it holds. */
+function upTo(odds: number): string {
+  return `${Math.floor(odds * 100 + 1e-9) / 100} times`;
+}
+
+function from(odds: number): string {
+  return `${Math.ceil(odds * 100 - 1e-9) / 100} times`;
 }
 
 function times(factor: number): string {
