@@ -73,7 +73,7 @@ module.exports = {
       name: 'pure-files-import-no-nest-and-no-io',
       severity: 'error',
       from: {
-        path: '^src/(event/|serving/split|quality/intervals|verdict/(?!cells|judge|canary\\.controller)|warehouse/sql|webhooks/(webhook|signature|settings)\\.)',
+        path: '^src/(event/|serving/split|quality/intervals|verdict/(?!cells|judge|canary\\.controller|challengers)|warehouse/sql|webhooks/(webhook|signature|settings)\\.)',
       },
       to: { path: '(node_modules/@nestjs|^(fs|net|http|worker_threads|child_process)$)' },
     },

@@ -106,7 +106,7 @@ function rowOf(version: string, i: number, n: number, arm: ArmHazards, random: (
 }
 
 /** Uniform numbers in [0, 1) from a seed (mulberry32). */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

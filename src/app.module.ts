@@ -18,6 +18,7 @@ import { KeysController } from './access/keys.controller.js';
 import type { Adapters } from './app.adapters.js';
 import { CONFIGURATION, type Configuration } from './configuration.js';
 import { CloudEventReader } from './intake/cloud-event.reader.js';
+import { StopChallengerHandler } from './intake/challenger.command.js';
 import { CorrectHandler, RetractHandler } from './intake/correct.command.js';
 import { DeployHandler, EndCanaryHandler, SplitTrafficHandler } from './intake/deploy.command.js';
 import { DeploymentsController } from './intake/deployments.controller.js';
@@ -26,6 +27,7 @@ import { PredictHandler } from './intake/predict.command.js';
 import { PredictionsController } from './intake/predictions.controller.js';
 import { RecordHandler } from './intake/record.command.js';
 import { SteerCanaryHandler } from './intake/steer-canary.command.js';
+import { ShadowCalls } from './intake/shadow-calls.js';
 import { Subjects } from './intake/subjects.js';
 import { subjectSecret } from './intake/subject-secret.js';
 import { CronController } from './projection/cron.controller.js';
@@ -41,12 +43,15 @@ import { StatusController } from './projection/status.controller.js';
 import { QualityController } from './quality/quality.controller.js';
 import { addressOf, GoogleApi } from './google-api.js';
 import { Backends } from './serving/backends.js';
+import { ShadowSlots } from './serving/shadow-slots.js';
 import { AppEngineTraffic } from './serving/traffic.appengine.js';
 import { TrafficKeeper } from './serving/traffic-keeper.js';
 import { announcing } from './store/event-store.announcing.js';
 import { EVENT_STORE, type EventStore } from './store/event-store.js';
 import { PredictorCatalog } from './store/predictor-catalog.js';
 import { CanaryController } from './verdict/canary.controller.js';
+import { Challengers } from './verdict/challengers.js';
+import { ChallengersController } from './verdict/challengers.controller.js';
 import { Judge } from './verdict/judge.js';
 import { Webhooks } from './webhooks/webhooks.js';
 import { WebhooksController } from './webhooks/webhooks.controller.js';
@@ -65,6 +70,9 @@ class WakeProjector implements IEventHandler<EventsAppended> {
   }
 }
 
+/** How long the end waits for what challengers answer, milliseconds. */
+const SHADOW_GRACE_MS = 2_000;
+
 @Module({})
 export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
   constructor(
@@ -73,6 +81,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
     private readonly rebuilds: Rebuilds,
     private readonly judge: Judge,
     private readonly backends: Backends,
+    private readonly shadows: ShadowSlots,
     private readonly catalog: PredictorCatalog,
     private readonly metrics: Metrics,
     private readonly traffic: TrafficKeeper,
@@ -103,6 +112,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
     await this.webhooks.stop();
     await this.rebuilds.settled();
     await this.projector.stop();
+    await this.shadows.drain(SHADOW_GRACE_MS);
     await this.backends.close();
     await this.store.close();
     await this.warehouse.close();
@@ -124,6 +134,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
         EventsController,
         QualityController,
         CanaryController,
+        ChallengersController,
         StatusController,
         KeysController,
         WebhooksController,
@@ -163,6 +174,8 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
           useFactory: (catalog: PredictorCatalog) => trafficKeeper(configuration, catalog),
         },
         CloudEventReader,
+        ShadowSlots,
+        ShadowCalls,
         PredictHandler,
         CorrectHandler,
         RetractHandler,
@@ -170,6 +183,7 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
         SplitTrafficHandler,
         EndCanaryHandler,
         SteerCanaryHandler,
+        StopChallengerHandler,
         RecordHandler,
         WakeProjector,
       ],
@@ -215,6 +229,16 @@ function derived(store: EventStore, warehouse: Warehouse, observability: Observa
       inject: [ProjectionLease, Judge],
       useFactory: (lease: ProjectionLease, judge: Judge) =>
         new Rebuilds(store, announcingWarehouse(warehouse, judge), lease, observability.rebuild()),
+    },
+    {
+      provide: Challengers,
+      inject: [PredictorCatalog, ShadowSlots, ProjectionLease],
+      useFactory: (catalog: PredictorCatalog, slots: ShadowSlots, lease: ProjectionLease) =>
+        new Challengers(catalog, warehouse, slots, () => ({
+          ...lease.told(),
+          isOurs: lease.isHeld(),
+          epoch: lease.epoch,
+        })),
     },
     {
       provide: Judge,

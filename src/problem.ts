@@ -26,6 +26,7 @@ const PROBLEMS = {
   'unknown-rebuild': [404, 'Unknown rebuild'],
   'unknown-key': [404, 'Unknown API key'],
   'no-canary': [404, 'No canary runs'],
+  'unknown-challenger': [404, 'Unknown challenger'],
   conflict: [409, 'The request does not fit the present state'],
   'too-large': [413, 'The body is too large'],
   'unsupported-media-type': [415, 'Unsupported media type'],

@@ -6,6 +6,7 @@ import {
   PREDICTION_CORRECTED,
   PREDICTION_FAILED,
   PREDICTION_RECORDED,
+  PREDICTION_SHADOWED,
 } from '#assay/event/prediction.js';
 
 /** A UTC midnight. */
@@ -69,6 +70,7 @@ interface Told {
   labels: string[];
   corrections: { id: string; says: { rank: number } | { label: string } | { none: true }; after: number }[];
   retractions: string[];
+  shadows: { version: string; labels: string[] | null }[];
 }
 
 // Few values each, so that ties, repeats and coincidences are common.
@@ -110,6 +112,13 @@ const told = (id: string): fc.Arbitrary<Told> =>
     labels: fc.array(fc.constantFrom(...LABELS), { maxLength: 4 }),
     corrections: fc.array(fc.record({ id: correctionIds, says, after }), { maxLength: 4 }),
     retractions: fc.array(correctionIds, { maxLength: 2 }),
+    shadows: fc.array(
+      fc.record({
+        version: fc.constantFrom('v9', 'v9', 'v8'),
+        labels: fc.option(fc.array(fc.constantFrom(...LABELS), { maxLength: 3 })),
+      }),
+      { maxLength: 2 },
+    ),
   });
 
 function happeningsOf(prediction: Told): Happening[] {
@@ -151,7 +160,21 @@ function happeningsOf(prediction: Told): Happening[] {
     occurredAt: predictedAt + MINUTE,
     data: { predictionId: id, correctionId },
   }));
-  return [...answers, ...corrections, ...retractions];
+  const shadows = prediction.shadows.map(({ version, labels }): Happening => ({
+    stream,
+    predictor,
+    type: PREDICTION_SHADOWED,
+    occurredAt: predictedAt + 20,
+    data: {
+      predictionId: id,
+      predictor,
+      version,
+      ...(labels === null
+        ? { error: { kind: 'timeout', message: 'late' } }
+        : { candidates: labels.map((label) => ({ label })), latencyMs: 10 * labels.length + 0.4 }),
+    },
+  }));
+  return [...answers, ...corrections, ...retractions, ...shadows];
 }
 
 /** All that happened to up to `predictions` predictions, in any order of arrival. */

@@ -62,10 +62,22 @@ export interface CorrectionRetracted {
   actor?: string;
 }
 
+/** `assay.prediction.shadowed`: what a version that users do not see answered to the same input. */
+export interface PredictionShadowed {
+  predictionId: string;
+  predictor: string;
+  /** The challenger's; exactly one of candidates and error. */
+  version: string;
+  candidates?: Candidate[];
+  error?: { kind: FailureKind; message: string };
+  latencyMs?: number;
+}
+
 export const PREDICTION_RECORDED = 'assay.prediction.recorded';
 export const PREDICTION_FAILED = 'assay.prediction.failed';
 export const PREDICTION_CORRECTED = 'assay.prediction.corrected';
 export const CORRECTION_RETRACTED = 'assay.prediction.correction_retracted';
+export const PREDICTION_SHADOWED = 'assay.prediction.shadowed';
 
 /** right: the first candidate; ranked: a later one; missed: none of them. */
 export type OutcomeStatus = 'right' | 'ranked' | 'missed';
@@ -85,6 +97,11 @@ export interface CorrectionState extends PredictionCorrected {
   retracted: boolean;
 }
 
+export interface ShadowState extends PredictionShadowed {
+  occurredAt: number;
+  recordedAt: number;
+}
+
 export interface PredictionState {
   /** What was answered, or how it failed; null while only corrections have arrived. */
   answer:
@@ -93,6 +110,8 @@ export interface PredictionState {
     | null;
   /** In the order in which they were recorded, the retracted ones included. */
   corrections: CorrectionState[];
+  /** The first answer of each version that answered beside, in the order in which they were recorded. */
+  shadows: ShadowState[];
 }
 
 interface AnswerTimes {
@@ -103,7 +122,7 @@ interface AnswerTimes {
 
 /** What a stream `prediction-<id>` adds up to. */
 export function foldPrediction(events: readonly StoredEvent[]): PredictionState {
-  const state: PredictionState = { answer: null, corrections: [] };
+  const state: PredictionState = { answer: null, corrections: [], shadows: [] };
   const retracted = new Set<string>();
   for (const event of events) {
     switch (event.type) {
@@ -125,11 +144,20 @@ export function foldPrediction(events: readonly StoredEvent[]): PredictionState 
       case CORRECTION_RETRACTED:
         retracted.add(payloadOf<CorrectionRetracted>(event).correctionId);
         break;
+      case PREDICTION_SHADOWED:
+        addShadow(state.shadows, event);
+        break;
     }
   }
   // A retraction may have been recorded ahead of what it retracts.
   for (const correction of state.corrections) correction.retracted = retracted.has(correction.correctionId);
   return state;
+}
+
+function addShadow(shadows: ShadowState[], event: StoredEvent): void {
+  const shadow = payloadOf<PredictionShadowed>(event);
+  if (shadows.some(({ version }) => version === shadow.version)) return;
+  shadows.push({ ...shadow, occurredAt: event.occurredAt, recordedAt: event.recordedAt });
 }
 
 function answerTimes(event: StoredEvent): AnswerTimes {
@@ -151,7 +179,7 @@ function isLater(a: CorrectionState, b: CorrectionState): boolean {
 }
 
 /** What a prediction's corrections say about it; null while nothing was said, or the answer is not known yet. */
-export function outcomeOf(state: PredictionState): Outcome | null {
+export function outcomeOf(state: Pick<PredictionState, 'answer' | 'corrections'>): Outcome | null {
   const correction = correctionInForce(state.corrections);
   if (correction === null || state.answer === null) return null;
   const candidates = state.answer.status === 'ok' ? state.answer.candidates : [];

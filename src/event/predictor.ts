@@ -3,6 +3,17 @@
  * the canary that runs, if any.
  */
 import { payloadOf, type StoredEvent } from './envelope.js';
+import {
+  afterRedeployment,
+  afterSplit,
+  CHALLENGER_STARTED,
+  CHALLENGER_STOPPED,
+  type ChallengerStarted,
+  type ChallengerStopped,
+  type RunningChallenger,
+  withChallenger,
+  withoutChallenger,
+} from './challenger.js';
 import type { Policy } from './policy.js';
 
 export interface BackendSpec {
@@ -105,10 +116,12 @@ export interface PredictorState {
   /** Every split that was in force, oldest first. */
   splits: SplitChange[];
   canary: RunningCanary | null;
+  /** Versions that answer beside, unseen by users, in the order in which they started. */
+  challengers: RunningChallenger[];
 }
 
 export function emptyPredictor(): PredictorState {
-  return { versions: new Map(), split: {}, splits: [], canary: null };
+  return { versions: new Map(), split: {}, splits: [], canary: null, challengers: [] };
 }
 
 /**
@@ -171,12 +184,23 @@ function apply(state: PredictorState, event: StoredEvent): void {
       if (state.canary?.canary === version) state.canary = null;
       return split(state, remaining, event.occurredAt);
     }
+    case CHALLENGER_STARTED: {
+      const started = payloadOf<ChallengerStarted>(event);
+      state.challengers = withChallenger(state.challengers, started, event.occurredAt);
+      return;
+    }
+    case CHALLENGER_STOPPED: {
+      const { challenger } = payloadOf<ChallengerStopped>(event);
+      state.challengers = withoutChallenger(state.challengers, challenger);
+      return;
+    }
   }
 }
 
 function deployed(state: PredictorState, { version, backend }: PredictorDeployed, at: number): void {
   const isFirst = state.versions.size === 0 && Object.keys(state.split).length === 0;
   state.versions.set(version, { version, backend, deployedAt: at });
+  state.challengers = afterRedeployment(state.challengers, version, at);
   if (isFirst) split(state, { [version]: 1 }, at);
 }
 
@@ -197,6 +221,8 @@ function trafficSplit(
 function split(state: PredictorState, next: Split, at: number): void {
   state.split = next;
   state.splits.push({ at, split: next });
+  const serving = state.canary === null ? (servingVersion(state) ?? null) : null;
+  state.challengers = afterSplit(state.challengers, next, serving, at);
 }
 
 /** The version with the largest share; of equals, the first by name. Undefined before the first deployment. */

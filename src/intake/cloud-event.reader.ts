@@ -3,12 +3,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CONFIGURATION, type Configuration } from '../configuration.js';
 import { KEY_CREATED, KEY_REVOKED } from '../event/access.js';
 import { newEvent, type NewEvent, predictionStream, predictorStream } from '../event/envelope.js';
+import * as challenger from '../event/challenger.js';
 import { completePolicy } from '../event/policy.js';
 import * as prediction from '../event/prediction.js';
 import * as predictor from '../event/predictor.js';
 import type { FieldError } from '../problem.js';
 import { CLOCK_SKEW_MS } from './correct.command.js';
-import { canaryError, splitError } from './predictor-rules.js';
+import { canaryError, challengerError, splitError } from './predictor-rules.js';
 import * as shapes from './events.dto.js';
 import { storableError, wellFormed } from './storable.js';
 import { Subjects } from './subjects.js';
@@ -34,11 +35,14 @@ const DATA: Record<string, Validator> = {
   [prediction.PREDICTION_FAILED]: validatorOf(shapes.PredictionFailedData),
   [prediction.PREDICTION_CORRECTED]: validatorOf(shapes.PredictionCorrectedData),
   [prediction.CORRECTION_RETRACTED]: validatorOf(shapes.CorrectionRetractedData),
+  [prediction.PREDICTION_SHADOWED]: validatorOf(shapes.PredictionShadowedData),
   [predictor.PREDICTOR_DEPLOYED]: validatorOf(shapes.PredictorDeployedData),
   [predictor.TRAFFIC_SPLIT]: validatorOf(shapes.TrafficSplitData),
   [predictor.CANARY_PAUSED]: validatorOf(shapes.RampHaltedData),
   [predictor.CANARY_RESUMED]: validatorOf(shapes.RampHaltedData),
   [predictor.CANARY_STARTED]: validatorOf(shapes.CanaryStartedData),
+  [challenger.CHALLENGER_STARTED]: validatorOf(shapes.ChallengerStartedData),
+  [challenger.CHALLENGER_STOPPED]: validatorOf(shapes.ChallengerStoppedData),
   [predictor.PROMOTED]: validatorOf(shapes.CanaryEndedData),
   [predictor.ROLLED_BACK]: validatorOf(shapes.CanaryEndedData),
 };
@@ -91,6 +95,9 @@ export class CloudEventReader {
     if (type === predictor.TRAFFIC_SPLIT) {
       return splitError(data.split as predictor.Split, '/data/split');
     }
+    if (type === challenger.CHALLENGER_STARTED) {
+      return challengerError(data as unknown as shapes.ChallengerStartedData, '/data');
+    }
     if (type !== predictor.CANARY_STARTED) return null;
     const { baseline, canary, policy, ramp } = data as unknown as shapes.CanaryStartedData;
     const terms = { baseline, canary, policy: completePolicy(policy, this.configuration.policy), ramp };
@@ -131,6 +138,10 @@ export class CloudEventReader {
       case predictor.CANARY_STARTED: {
         const given = (data as unknown as shapes.CanaryStartedData).policy;
         return { ...data, policy: completePolicy(given, this.configuration.policy) };
+      }
+      case challenger.CHALLENGER_STARTED: {
+        const given = (data as unknown as shapes.ChallengerStartedData).policy;
+        return { ...data, policy: challenger.completeChallengerPolicy(given) };
       }
       default:
         return data;

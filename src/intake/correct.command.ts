@@ -196,7 +196,7 @@ export function refusalOf(
 
 function answerOf(state: AnsweredPrediction, correction: CorrectionState): CorrectAnswer {
   const before = correctionInForce(state.corrections);
-  const after: PredictionState = { answer: state.answer, corrections: [...state.corrections, correction] };
+  const after = { answer: state.answer, corrections: [...state.corrections, correction] };
   const isInForce = correctionInForce(after.corrections) === correction;
   return {
     id: correction.correctionId,

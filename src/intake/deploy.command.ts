@@ -3,6 +3,7 @@ import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { v7 as uuidv7 } from 'uuid';
 import { CONFIGURATION, type Configuration } from '../configuration.js';
+import { CHALLENGER_STARTED } from '../event/challenger.js';
 import { newEvent, type NewEvent } from '../event/envelope.js';
 import { completePolicy, type Policy } from '../event/policy.js';
 import {
@@ -21,6 +22,7 @@ import {
 import { invalidRequest, Problem } from '../problem.js';
 import { PredictorCatalog, unknownPredictor } from '../store/predictor-catalog.js';
 import { type Idempotency, receiptFor, unlessAnswered } from '../http/idempotency.js';
+import { challengerOf, type ChallengerTerms } from './challenger.command.js';
 import { canaryError, splitError } from './predictor-rules.js';
 import type { DeployRequest, EndCanaryRequest } from './requests.dto.js';
 import { storableError, wellFormed } from './storable.js';
@@ -30,6 +32,8 @@ export interface DeployAnswer {
   version: string;
   split: Split;
   canary: { baseline: string; canary: string; policy: Policy; ramp: number[] | null } | null;
+  /** Only of a version that was made one. */
+  challenger?: ChallengerTerms;
 }
 
 export interface TrafficAnswer {
@@ -103,6 +107,8 @@ export class DeployHandler implements ICommandHandler<DeployCommand> {
     const canary = request.canary === undefined ? null : this.canary(predictor, state, request);
     if (canary !== null)
       data.push([CANARY_STARTED, { predictor, ...canary, ramp: canary.ramp ?? undefined }]);
+    const challenger = challengerOf(predictor, state, request);
+    if (challenger !== null) data.push([CHALLENGER_STARTED, { predictor, ...challenger }]);
     const share = shareFor(state, request);
     const before: Split = Object.keys(state.split).length === 0 ? { [version]: 1 } : state.split;
     const split = share === undefined ? before : splitWith(state.split, version, share);
@@ -110,7 +116,8 @@ export class DeployHandler implements ICommandHandler<DeployCommand> {
       const start = canary === null ? {} : { canary: version, reason: 'the canary starts' };
       data.push([TRAFFIC_SPLIT, { predictor, split, ...start }]);
     }
-    return { data, answer: { predictor, version, split, canary } };
+    const more = challenger === null ? {} : { challenger };
+    return { data, answer: { predictor, version, split, canary, ...more } };
   }
 
   private canary(predictor: string, state: PredictorState, { version, canary }: DeployRequest) {

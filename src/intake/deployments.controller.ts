@@ -1,5 +1,5 @@
 /** Deploy, move traffic, promote, roll back, and what is deployed now. */
-import { Body, Controller, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
@@ -9,6 +9,7 @@ import { type PredictorState, servingVersion } from '../event/predictor.js';
 import { invalidRequest } from '../problem.js';
 import { TrafficKeeper } from '../serving/traffic-keeper.js';
 import { PredictorCatalog } from '../store/predictor-catalog.js';
+import { StopChallengerCommand } from './challenger.command.js';
 import {
   type DeployAnswer,
   DeployCommand,
@@ -33,7 +34,7 @@ export class DeploymentsController {
 
   @Post(':predictor/deployments')
   @Scope('deploy', 'predictor')
-  @ApiOperation({ summary: 'Deploy a version, as a canary if wanted' })
+  @ApiOperation({ summary: 'Deploy a version, as a canary or a challenger if wanted' })
   @Route({ accepts: DeployRequest })
   async deploy(
     @Param('predictor') predictor: string,
@@ -127,6 +128,18 @@ export class DeploymentsController {
     return this.steer('skip', predictor, body, request);
   }
 
+  @Delete(':predictor/challengers/:version')
+  @Scope('deploy', 'predictor')
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Stop a challenger; its version stays deployed' })
+  async stopChallenger(
+    @Param('predictor') predictor: string,
+    @Param('version') version: string,
+    @Req() request: FastifyRequest,
+  ): Promise<void> {
+    await this.commands.execute(new StopChallengerCommand(predictor, version, traceparentOf(request)));
+  }
+
   private async steer(
     steering: Steering,
     predictor: string,
@@ -171,7 +184,7 @@ export class DeploymentsController {
 
   @Get(':predictor')
   @Scope('read', 'predictor')
-  @ApiOperation({ summary: 'Versions, backends, the present split, and the canary if one runs' })
+  @ApiOperation({ summary: 'Versions, backends, the present split, the canary if one runs, and challengers' })
   async read(@Param('predictor') predictor: string): Promise<object> {
     return this.document(predictor, await this.catalog.get(predictor));
   }
@@ -184,7 +197,7 @@ export class DeploymentsController {
 }
 
 function predictorDocument(predictor: string, state: PredictorState): object {
-  const { canary } = state;
+  const { canary, challengers } = state;
   return {
     predictor,
     serving: servingVersion(state) ?? null,
@@ -204,5 +217,12 @@ function predictorDocument(predictor: string, state: PredictorState): object {
       startedAt: new Date(canary.startedAt).toISOString(),
       verdict: canary.judged?.verdict ?? null,
     },
+    challengers: challengers.map(({ challenger, baseline, policy, startedAt, comparedSince }) => ({
+      challenger,
+      baseline,
+      policy,
+      startedAt: new Date(startedAt).toISOString(),
+      comparedSince: new Date(comparedSince).toISOString(),
+    })),
   };
 }

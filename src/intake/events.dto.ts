@@ -42,6 +42,7 @@ import {
   type HttpBackend,
   type RecordedBackend,
 } from './backends.dto.js';
+import { ChallengerPolicyRequest } from './challengers.dto.js';
 import { EndCanaryRequest, ExactlyOneAnswer, PolicyRequest, Saying, SPLIT_SCHEMA } from './requests.dto.js';
 
 /** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */
@@ -129,6 +130,40 @@ export class PredictionFailedData extends AboutPrediction {
   error!: FailureRequest;
 }
 
+/** What a version that users do not see answered: candidates, or the error in their place. */
+@JSONSchema({
+  description: 'Exactly one of candidates and error.',
+  oneOf: [{ required: ['candidates'] }, { required: ['error'] }],
+})
+export class PredictionShadowedData {
+  @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
+  predictionId!: string;
+
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  predictor!: string;
+
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  version!: string;
+
+  @Optional()
+  @IsArray()
+  @ArrayMaxSize(CANDIDATES_LIMIT)
+  @ValidateNested({ each: true })
+  @Type(() => CandidateRequest)
+  candidates?: CandidateRequest[];
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => FailureRequest)
+  error?: FailureRequest;
+
+  @Optional()
+  @IsNumber()
+  @Min(0)
+  @Max(86_400_000)
+  latencyMs?: number;
+}
+
 @ExactlyOneAnswer()
 export class PredictionCorrectedData extends Saying {
   @Matches(ID_PATTERN, { message: 'must be 1 to 256 printable characters' })
@@ -211,6 +246,29 @@ export class CanaryStartedData extends AboutPredictor {
   @Min(0.0001, { each: true })
   @Max(1, { each: true })
   ramp?: number[];
+}
+
+export class ChallengerStartedData extends AboutPredictor {
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  baseline!: string;
+
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  challenger!: string;
+
+  @Optional()
+  @ValidateNested()
+  @Type(() => ChallengerPolicyRequest)
+  policy?: ChallengerPolicyRequest;
+}
+
+export class ChallengerStoppedData extends AboutPredictor {
+  @Matches(NAME_PATTERN, NAME_MESSAGE)
+  challenger!: string;
+
+  @Optional()
+  @IsString()
+  @MaxLength(4096)
+  reason?: string;
 }
 
 export class CanaryEndedData extends EndCanaryRequest {

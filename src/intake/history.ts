@@ -6,7 +6,9 @@ import {
   PREDICTION_CORRECTED,
   PREDICTION_FAILED,
   PREDICTION_RECORDED,
+  PREDICTION_SHADOWED,
   type PredictionCorrected,
+  type PredictionShadowed,
 } from '../event/prediction.js';
 import { refusalOf } from './correct.command.js';
 
@@ -25,10 +27,22 @@ export function refusalInHistory(event: NewEvent, history: readonly NewEvent[]):
     }
     case PREDICTION_CORRECTED:
       return correctionRefusal(event, history);
+    case PREDICTION_SHADOWED:
+      return shadowRefusal(event, history);
     case CORRECTION_RETRACTED:
     default:
       return null;
   }
+}
+
+function shadowRefusal(event: NewEvent, history: readonly NewEvent[]): string | null {
+  const { version } = payloadOf<PredictionShadowed>(event);
+  const { answer, shadows } = foldPrediction(history.map(asStored));
+  if (answer?.version === version) {
+    return `/data/version "${version}" answered the prediction itself: it cannot be its own challenger`;
+  }
+  if (!shadows.some((shadow) => shadow.version === version)) return null;
+  return `what "${version}" answered in the shadow was recorded before`;
 }
 
 function correctionRefusal(event: NewEvent, history: readonly NewEvent[]): string | null {

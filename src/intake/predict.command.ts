@@ -20,6 +20,8 @@ import { EVENT_STORE, type EventStore, NO_STREAM, StoreUnavailable } from '../st
 import { PredictorCatalog } from '../store/predictor-catalog.js';
 import { type Idempotency, receiptFor, unlessAnswered } from '../http/idempotency.js';
 import type { PredictRequest } from './requests.dto.js';
+import { ShadowCalls } from './shadow-calls.js';
+import { limitOf, shownCandidates } from './shown-candidates.js';
 import { storableError, wellFormed } from './storable.js';
 import { Subjects } from './subjects.js';
 import { TALLY, type Tally } from './tally.js';
@@ -45,8 +47,6 @@ export class PredictCommand extends Command<PredictAnswer> {
   }
 }
 
-const DEFAULT_LIMIT = 5;
-
 @CommandHandler(PredictCommand)
 export class PredictHandler implements ICommandHandler<PredictCommand> {
   constructor(
@@ -56,6 +56,7 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
     private readonly backends: Backends,
     private readonly subjects: Subjects,
     @Inject(TALLY) private readonly tally: Tally,
+    private readonly shadows: ShadowCalls,
   ) {}
 
   async execute(command: PredictCommand): Promise<PredictAnswer> {
@@ -85,16 +86,17 @@ export class PredictHandler implements ICommandHandler<PredictCommand> {
       if (!(failure instanceof BackendFailure)) throw failure;
       throw await this.recordFailure(command, asked, failure, occurredAt, latencySince(startedAt));
     }
-    return this.record(command, { ...asked, candidates, latencyMs: latencySince(startedAt) }, occurredAt);
+    const data = { ...asked, candidates, latencyMs: latencySince(startedAt) };
+    const answer = await this.record(command, data, occurredAt);
+    if (state.challengers.length > 0 && answer.recorded && data.pinned === undefined) {
+      this.shadows.start(state, { prediction: data, request, traceparent: command.traceparent });
+    }
+    return answer;
   }
 
   private async ask(state: PredictorState, asked: Asked, request: PredictRequest): Promise<Candidate[]> {
-    const limit = request.limit ?? DEFAULT_LIMIT;
-    const threshold = request.threshold ?? 0;
-    const candidates = await this.backendOf(state, asked).predict(asked.input, limit);
-    const wanted =
-      threshold > 0 ? candidates.filter(({ confidence }) => (confidence ?? 0) >= threshold) : candidates;
-    return wanted.length > limit ? wanted.slice(0, limit) : wanted;
+    const candidates = await this.backendOf(state, asked).predict(asked.input, limitOf(request));
+    return shownCandidates(candidates, request);
   }
 
   private backendOf(state: PredictorState, { predictor, version }: Asked): Backend {

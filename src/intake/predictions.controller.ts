@@ -66,7 +66,10 @@ export class PredictionsController {
 
   @Get('predictions/:id')
   @Scope('read', 'prediction')
-  @ApiOperation({ summary: 'A prediction, all its corrections and its outcome, as of this moment' })
+  @ApiOperation({
+    summary:
+      'A prediction, all its corrections, what challengers answered, and its outcome, as of this moment',
+  })
   async read(@Param('id') id: string): Promise<object> {
     const state = foldPrediction(await this.store.readStream(predictionStream(id)));
     if (state.answer === null) throw unknownPrediction(id);
@@ -75,7 +78,7 @@ export class PredictionsController {
 }
 
 function predictionDocument(id: string, state: PredictionState): object {
-  const { answer, corrections } = state;
+  const { answer, corrections, shadows } = state;
   if (answer === null) return { id };
   return {
     id,
@@ -96,6 +99,15 @@ function predictionDocument(id: string, state: PredictionState): object {
       ...correction,
       occurredAt: new Date(correction.occurredAt).toISOString(),
       recordedAt: new Date(correction.recordedAt).toISOString(),
+    })),
+    shadows: shadows.map(({ version, candidates, error, latencyMs, occurredAt, recordedAt }) => ({
+      version,
+      status: error === undefined ? 'ok' : 'failed',
+      candidates: candidates ?? [],
+      ...(error === undefined ? {} : { error }),
+      latencyMs: latencyMs ?? null,
+      occurredAt: new Date(occurredAt).toISOString(),
+      recordedAt: new Date(recordedAt).toISOString(),
     })),
     outcome: outcomeOf(state),
   };

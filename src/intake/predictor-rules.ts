@@ -61,6 +61,27 @@ export function policyError(
   return { pointer: `${pointer}/scores/${repeated}/name`, detail: 'is the name of a score before it' };
 }
 
+/** Of a challenger; a policy in the wrong form is another's to refuse. */
+export function challengerError(
+  terms: {
+    baseline: string;
+    challenger: string;
+    policy?: { labelOdds?: readonly number[] | undefined } | undefined;
+  },
+  pointer: string,
+): FieldError | null {
+  if (terms.baseline === terms.challenger) {
+    return { pointer: `${pointer}/challenger`, detail: 'is the baseline itself' };
+  }
+  return labelOddsError(terms.policy?.labelOdds, `${pointer}/policy/labelOdds`);
+}
+
+export function labelOddsError(odds: readonly number[] | undefined, pointer: string): FieldError | null {
+  if (!Array.isArray(odds) || odds.length !== 2) return null;
+  const [low, high] = odds as [number, number];
+  return low <= high ? null : { pointer, detail: 'must not descend: the lowest odds, then the highest' };
+}
+
 function isAscending(numbers: readonly number[]): boolean {
   return numbers.every((number, index) => index === 0 || number > (numbers[index - 1] ?? Infinity));
 }

@@ -34,6 +34,7 @@ import {
   TIME_MESSAGE,
   TIME_PATTERN,
 } from '../http/fields.js';
+import { ChallengerRequest } from './challengers.dto.js';
 import {
   BACKEND_SCHEMA,
   BACKEND_TYPE,
@@ -315,6 +316,17 @@ export class DeployRequest {
   @ValidateNested()
   @Type(() => CanaryRequest)
   canary?: CanaryRequest;
+
+  /** Makes the version a challenger of the one that serves now: it answers beside, and no user sees it. */
+  @Optional()
+  @Equals(true)
+  shadow?: true;
+
+  /** On which terms the challenger is judged; only with shadow. */
+  @Optional()
+  @ValidateNested()
+  @Type(() => ChallengerRequest)
+  challenger?: ChallengerRequest;
 }
 
 export const SPLIT_SCHEMA = {

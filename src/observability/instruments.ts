@@ -85,6 +85,13 @@ function ofServing(make: Make) {
       'version',
       'outcome',
     ),
+    shadows: make.heldCounter(
+      'assay_shadow_calls_total',
+      'Calls of challengers: recorded, failed (recorded as such), skipped (too many under way) or lost (not recorded).',
+      'predictor',
+      'version',
+      'outcome',
+    ),
     corrections: make.heldCounter(
       'assay_corrections_total',
       'Corrections taken here, by what they make of the prediction: right, ranked or missed.',

@@ -33,6 +33,7 @@ export interface Watched {
 export class Metrics implements Tally {
   private readonly predictions: PerVersion;
   private readonly corrections: PerVersion;
+  private readonly shadows: PerVersion;
   private readonly deployed = new Map<string, Set<string>>();
   private readonly verdicts = new Map<string, Verdict>();
   private watched: Watched | null = null;
@@ -40,6 +41,7 @@ export class Metrics implements Tally {
   constructor(readonly instruments: Instruments) {
     this.predictions = new PerVersion(instruments.predictions);
     this.corrections = new PerVersion(instruments.corrections);
+    this.shadows = new PerVersion(instruments.shadows);
     instruments.skew.set(0);
   }
 
@@ -61,6 +63,10 @@ export class Metrics implements Tally {
 
   predicted(predictor: string, version: string, outcome: string): void {
     this.predictions.count(predictor, version, outcome);
+  }
+
+  shadowed(predictor: string, version: string, outcome: string): void {
+    this.shadows.count(predictor, version, outcome);
   }
 
   corrected(predictor: string, version: string, outcome: string): void {

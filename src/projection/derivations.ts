@@ -1,16 +1,18 @@
 /**
- * From `events` to `predictions`, `corrections` and `deployments`: one SELECT each, the only definition there
+ * From `events` to `predictions`, `corrections`, `shadows` and `deployments`: one SELECT each, the only definition there
  * is, for rows that have just arrived, for sealing, and for the rebuild.
  *
  * Redelivered events count once (by stream and revision). Times are timestamps here, milliseconds in the
  * events. A payload that cannot be read stops nothing: its row has the status or kind 'unreadable' and counts
  * nowhere; the view `unreadable_events` lists such events. (To leave those rows out would parse all twice.)
  */
+import { CHALLENGER_STARTED, CHALLENGER_STOPPED } from '../event/challenger.js';
 import {
   CORRECTION_RETRACTED,
   PREDICTION_CORRECTED,
   PREDICTION_FAILED,
   PREDICTION_RECORDED,
+  PREDICTION_SHADOWED,
 } from '../event/prediction.js';
 import {
   CANARY_JUDGED,
@@ -33,6 +35,8 @@ const DEPLOYMENT_TYPES = [
   CANARY_JUDGED,
   CANARY_PAUSED,
   CANARY_RESUMED,
+  CHALLENGER_STARTED,
+  CHALLENGER_STOPPED,
   PROMOTED,
   ROLLED_BACK,
 ];
@@ -133,6 +137,40 @@ FROM (
   },
 };
 
+/** What versions that users do not see answered, one row each; of a version's answers the first counts. */
+export const shadows: Derivation = {
+  name: 'shadows',
+  types: [PREDICTION_SHADOWED],
+  dayColumn: 'shadowed_at',
+  sortedBy: ['predictor', 'shadowed_at', 'version', 'prediction_id'],
+  select: (range) => (sql) => {
+    const json = sql.json('payload', {
+      version: 'text',
+      latencyMs: 'number',
+      error: { kind: 'text' },
+      candidates: [{ label: 'text', confidence: 'number' }],
+    });
+    const errorKind = sql.text('j', 'error', 'kind');
+    return `
+SELECT prediction_id, predictor, version, shadowed_at, recorded_at, status, error_kind,
+  ${sql.first('candidates', 'label')} AS label, ${sql.first('candidates', 'confidence')} AS confidence,
+  candidates, latency_ms, event_id, revision, position
+FROM (
+  SELECT ${PREDICTION_ID} AS prediction_id, predictor, ${sql.text('j', 'version')} AS version,
+    occurred_at AS shadowed_at, recorded_at,
+    CASE WHEN j IS NULL THEN 'unreadable' WHEN ${errorKind} IS NOT NULL THEN 'failed' ELSE 'ok' END AS status,
+    ${errorKind} AS error_kind, ${sql.candidates('j')} AS candidates, ${sql.integer('j', 'latencyMs')} AS latency_ms,
+    event_id, revision, position
+  FROM (
+    SELECT stream, predictor, occurred_at, recorded_at, event_id, revision, position, ${json} AS j
+    FROM ${sql.table('events')}
+    WHERE type IN (${quoted([PREDICTION_SHADOWED])}) AND ${within(range)}
+    ${sql.eachOnce('stream, revision', 'position')}
+  ) AS e
+) AS s`;
+  },
+};
+
 /** What happened to the versions of predictors. `action` is the event's type without its prefix. */
 export const deployments: Derivation = {
   name: 'deployments',
@@ -143,6 +181,7 @@ export const deployments: Derivation = {
     const json = sql.json('payload', {
       version: 'text',
       canary: 'text',
+      challenger: 'text',
       baseline: 'text',
       backend: { kind: 'text' },
       split: 'json',
@@ -150,7 +189,7 @@ export const deployments: Derivation = {
     });
     return `
 SELECT predictor, SUBSTR(type, ${'assay.predictor.'.length + 1}) AS action,
-  COALESCE(${sql.text('j', 'version')}, ${sql.text('j', 'canary')}) AS version,
+  COALESCE(${sql.text('j', 'version')}, ${sql.text('j', 'canary')}, ${sql.text('j', 'challenger')}) AS version,
   ${sql.text('j', 'baseline')} AS baseline, ${sql.text('j', 'backend', 'kind')} AS backend_kind,
   ${sql.jsonText('j', 'split')} AS split, ${sql.text('j', 'reason')} AS reason,
   occurred_at AS effective_at, recorded_at, event_id, position

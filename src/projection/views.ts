@@ -4,9 +4,9 @@
  */
 import { labelsStatement, rankGiven } from '../warehouse/labels.js';
 import type { Projection, Statement, View } from '../warehouse/warehouse.js';
-import { corrections, deployments, predictions } from './derivations.js';
+import { corrections, deployments, predictions, shadows } from './derivations.js';
 
-const DERIVATIONS = [predictions, corrections, deployments];
+const DERIVATIONS = [predictions, corrections, shadows, deployments];
 
 const predictionOutcomes: Statement = (sql) => `
 SELECT prediction_id, predictor, version, subject, predicted_at, recorded_at, status, error_kind, label,

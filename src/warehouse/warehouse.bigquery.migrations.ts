@@ -8,6 +8,7 @@ import { Umzug } from 'umzug';
 import type { StorageDialect } from './warehouse.bigquery.dialect.js';
 import { isMissing, isThereAlready } from './warehouse.bigquery.failure.js';
 import type { Jobs } from './warehouse.bigquery.jobs.js';
+import { type Progress, progressOf, type ProgressRow } from './warehouse.bigquery.progress.js';
 import type { BigQueryPlace } from './warehouse.bigquery.place.js';
 import {
   beginProgress,
@@ -34,8 +35,8 @@ interface Step {
 
 interface Migration {
   name: string;
-  /** Made when it is its turn. */
-  steps: (where: MigrationPlace) => Promise<Step[]>;
+  /** What to run, given what is there. */
+  steps: (where: MigrationPlace) => Step[] | Promise<Step[]>;
 }
 
 /** In the order in which they are run; one that was released stays as it is. */
@@ -43,7 +44,7 @@ function migrations({ derivations }: Projection): Migration[] {
   return [
     {
       name: '0001-events-and-derived-rows',
-      steps: async () => [
+      steps: () => [
         { statement: createEvents },
         { statement: createProgress },
         ...derivations.map((derivation) => ({ statement: createSealed(derivation, 1, 0) })),
@@ -53,7 +54,7 @@ function migrations({ derivations }: Projection): Migration[] {
     {
       name: '0002-metadata-of-predictions',
       steps: async (where) => {
-        const generation = await generationInUse(where);
+        const { generation } = await progressNow(where);
         return derivations
           .filter(({ name }) => name === 'predictions')
           .flatMap((predictions) => [
@@ -62,14 +63,23 @@ function migrations({ derivations }: Projection): Migration[] {
           ]);
       },
     },
+    {
+      name: '0003-shadows',
+      steps: async (where) => {
+        const { generation, sealedTo } = await progressNow(where);
+        return derivations
+          .filter(({ name }) => name === 'shadows')
+          .map((derivation) => ({ statement: createSealed(derivation, generation, sealedTo) }));
+      },
+    },
   ];
 }
 
-/** Whose tables hold the derived rows. */
-async function generationInUse(where: MigrationPlace): Promise<number> {
-  const [row] = await run<{ generation: number }>(where, { statement: latestProgress });
+/** Whose tables hold the derived rows, and up to where. */
+async function progressNow(where: MigrationPlace): Promise<Progress> {
+  const [row] = await run<ProgressRow>(where, { statement: latestProgress });
   if (row === undefined) throw new Error('the table assay_projection is empty');
-  return row.generation;
+  return progressOf(row);
 }
 
 export interface MigrationPlace {

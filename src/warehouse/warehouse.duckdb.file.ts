@@ -17,16 +17,8 @@ import type {
 } from './warehouse.js';
 import { type EventColumns, greatest, keyOf, least, pick } from './warehouse.duckdb.columns.js';
 import { appendEvents, timestamp, rows } from './warehouse.duckdb.rows.js';
-import {
-  between,
-  CREATE_TABLES,
-  type DerivedTable,
-  FILE_VERSION,
-  type FileSchema,
-  KEYS_BETWEEN,
-  UP_TO,
-  upgradeStatements,
-} from './warehouse.duckdb.schema.js';
+import { type DerivedTable, type FileSchema, KEYS_BETWEEN, UP_TO } from './warehouse.duckdb.schema.js';
+import { between, bringUpToDate, positionOf } from './warehouse.duckdb.tables.js';
 
 /** Queries at a time: more would only share the same cores. */
 const READERS = 2;
@@ -93,33 +85,11 @@ export class DuckDbFile {
 
   private async migrate(): Promise<void> {
     await this.transaction(async () => {
-      const [found] = await rows<{ n: number }>(
-        this.writer,
-        `SELECT COUNT(*) AS n FROM duckdb_tables() WHERE database_name = 'warehouse'`,
-      );
-      if (found?.n === 0) await this.createTables();
-      else await this.upgrade();
+      await bringUpToDate(this.writer, this.schema);
       for (const view of this.schema.views) await this.writer.run(view);
     });
     this.position = await positionOf(this.writer);
     await this.dropGeneration();
-  }
-
-  private async createTables(): Promise<void> {
-    for (const statement of CREATE_TABLES) await this.writer.run(statement);
-    for (const table of this.schema.derived) {
-      await this.writer.run(`CREATE TABLE ${table.name}_sealed AS ${between(table, 0, 0)}`);
-    }
-  }
-
-  /** All in the transaction of `migrate`: a file is of one version or of the other. */
-  private async upgrade(): Promise<void> {
-    const [found] = await rows<{ version: number; position: number }>(
-      this.writer,
-      'SELECT file_version AS version, position FROM assay_projection',
-    );
-    if (found === undefined || found.version === FILE_VERSION) return;
-    for (const statement of upgradeStatements(this.schema, found.position)) await this.writer.run(statement);
   }
 
   async head(): Promise<WarehouseHead> {
@@ -328,10 +298,4 @@ async function prepare(connection: DuckDBConnection): Promise<DuckDBConnection> 
   await connection.run(`SET TimeZone = 'UTC'`);
   await connection.run(`SET default_null_order = 'nulls_first_on_asc_last_on_desc'`);
   return connection;
-}
-
-async function positionOf(connection: DuckDBConnection): Promise<number> {
-  const [head] = await rows<{ position: number }>(connection, 'SELECT position FROM assay_projection');
-  if (head === undefined) throw new Error('the table assay_projection is empty');
-  return head.position;
 }

@@ -5,7 +5,7 @@ import type { Projection } from './warehouse.js';
 
 /**
  * Version of the tables below and of what is derived; a file of a newer one is refused, and in one of an older one
- * everything is derived anew. 2: predictions with their metadata.
+ * everything is derived anew. 2: predictions with their metadata, shadows.
  */
 export const FILE_VERSION = 2;
 
@@ -41,21 +41,6 @@ export const CREATE_TABLES = [
     recorded_at TIMESTAMPTZ NOT NULL, predictor VARCHAR, causation_id VARCHAR, traceparent VARCHAR,
     payload VARCHAR NOT NULL)`,
 ];
-
-/** The SELECT of a derived table for the events in (after, upTo]; literals, so that row groups are skipped. */
-export function between({ select }: DerivedTable, after: number, upTo: number): string {
-  return select.replaceAll(AFTER, String(after)).replaceAll(UP_TO, String(upTo));
-}
-
-/** Brings a file of an older version, with events up to a position, to this one. */
-export function upgradeStatements({ derived }: FileSchema, position: number): string[] {
-  return [
-    ...derived.map(
-      (table) => `CREATE OR REPLACE TABLE ${table.name}_sealed AS ${between(table, 0, position)}`,
-    ),
-    `UPDATE assay_projection SET file_version = ${FILE_VERSION}`,
-  ];
-}
 
 /**
  * Keys of the events that were recorded between `from` and `to`. A redelivered event was recorded

@@ -5,6 +5,7 @@
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
 import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
+import { pairsStatement, speedStatement } from '#assay/verdict/challenger-pairs.js';
 import { adapterStatements, type ListedStatement } from '#assay/warehouse/warehouse.bigquery.statements.js';
 
 const RANGE = { predictor: 'STRING', from: 'INT64', to: 'INT64' } as const;
@@ -49,7 +50,21 @@ function buckets(bins: number, latencyLimitMs: number | undefined, scores = 0): 
   ];
 }
 
+const CHALLENGER = { predictor: 'STRING', challenger: 'STRING', since: 'INT64' } as const;
+
+function pairs(rightWithin: number): ListedStatement {
+  const policy = { rightWithin, bucketSeconds: NUMBER_SLOT + 2, labelWindowSeconds: NUMBER_SLOT + 4 };
+  return {
+    name: `challenger-pairs-${rightWithin === 1 ? 'first' : 'within'}`,
+    statement: pairsStatement(policy),
+    parameters: { ...CHALLENGER, baseline: 'STRING', skewedSince: 'INT64' },
+  };
+}
+
 const questions: ListedStatement[] = [
+  pairs(1),
+  pairs(NUMBER_SLOT + 1),
+  { name: 'challenger-speed', statement: speedStatement, parameters: CHALLENGER },
   ...(['hour', 'day'] as const).flatMap((interval) => [
     { name: `quality-series-${interval}`, statement: seriesStatement(interval, false), parameters: RANGE },
     {

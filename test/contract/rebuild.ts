@@ -109,7 +109,7 @@ export function rebuildContract(name: string, fresh: () => Promise<WarehouseUnde
       test('changes nothing where nothing differs', async () => {
         const before = await outcomes();
         const { counts, differences } = await rebuild({ store, warehouse });
-        expect(counts).toEqual({ events: 9, predictions: 3, corrections: 4, deployments: 2 });
+        expect(counts).toEqual({ events: 9, predictions: 3, corrections: 4, shadows: 0, deployments: 2 });
         expect(differences).toEqual([]);
         expect(await outcomes()).toEqual(before);
       });

@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
+import { DEFAULT_CHALLENGER_POLICY } from '#assay/event/challenger.js';
 import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
+import { pairsStatement, speedStatement } from '#assay/verdict/challenger-pairs.js';
 import { eventBucketsStatement } from '#assay/warehouse/digest.js';
 import { bigquery, duckdb } from '#assay/warehouse/sql.js';
 import { bigqueryStorage } from '#assay/warehouse/warehouse.bigquery.dialect.js';
@@ -30,6 +32,8 @@ const STATEMENTS: Record<string, Statement> = {
   'event-buckets': eventBucketsStatement,
   'quality-series': seriesStatement('hour', true),
   'quality-totals': totalsStatement(false),
+  'challenger-pairs': pairsStatement(DEFAULT_CHALLENGER_POLICY),
+  'challenger-speed': speedStatement,
   'canary-buckets': bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
   'canary-buckets-some': bucketsStatement(DEFAULT_POLICY, true),
   'buckets-of-predictions': bucketsOfStatement(DEFAULT_POLICY),

@@ -56,6 +56,25 @@ describe('the DuckDB file', () => {
     return error;
   }
 
+  test('of an older service gets what it does not have, with the rows of its events', async () => {
+    const shadow = { predictionId: 'a', predictor: 'p', version: 'v2', candidates: [{ label: 'A' }] };
+    const about = { stream: 'prediction-a', occurredAt: DAY, predictor: 'p' };
+    const log = logOf([{ ...about, type: 'assay.prediction.shadowed', data: shadow }]);
+    const old = await open();
+    await old.append(log, '1');
+    await old.close();
+    await tamper(
+      'DROP VIEW shadows',
+      'DROP TABLE shadows_sealed',
+      'UPDATE assay_projection SET file_version = 1',
+    );
+    const warehouse = await open();
+    const rows = await warehouse.query((sql) => `SELECT version, label FROM ${sql.table('shadows')}`);
+    expect(rows).toEqual([{ version: 'v2', label: 'A' }]);
+    expect((await warehouse.deriveGeneration()).differences).toEqual([]);
+    await warehouse.close();
+  });
+
   test('that is damaged is refused and stays as it is', async () => {
     writeFileSync(path, 'this is no database at all, '.repeat(1000));
     expect(await refused()).toBeInstanceOf(UnusableWarehouse);

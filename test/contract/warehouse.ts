@@ -129,6 +129,38 @@ export function warehouseContract(name: string, fresh: () => Promise<WarehouseUn
         expect(c).toMatchObject({ status: 'failed', error_kind: 'timeout', label: null, candidates: [] });
       });
 
+      test('of what challengers answered', async () => {
+        const shadow = (version: string, data: object) => ({
+          ...predicted('a', []),
+          type: 'assay.prediction.shadowed',
+          data: { predictionId: 'a', predictor: 'naics', version, ...data },
+        });
+        await append(
+          logOf([
+            shadow('v2', { candidates: [{ label: 'B', confidence: 0.7 }, { label: 'A' }], latencyMs: 7.6 }),
+            shadow('v3', { error: { kind: 'timeout', message: 'late' }, latencyMs: 2000 }),
+          ]),
+        );
+        const [ok, failed] = await all('shadows', 'version');
+        expect(ok).toMatchObject({
+          prediction_id: 'a',
+          predictor: 'naics',
+          version: 'v2',
+          shadowed_at: DAY,
+          status: 'ok',
+          error_kind: null,
+          label: 'B',
+          confidence: 0.7,
+          candidates: [
+            { rank: 0, label: 'B', confidence: 0.7 },
+            { rank: 1, label: 'A', confidence: null },
+          ],
+          latency_ms: 8,
+        });
+        expect(failed).toMatchObject({ version: 'v3', status: 'failed', error_kind: 'timeout', label: null });
+        expect(await all('predictions', 'prediction_id')).toEqual([]);
+      });
+
       test('of corrections', async () => {
         await append(LOG);
         const rows = await all('corrections', 'position');
@@ -363,7 +395,7 @@ export function warehouseContract(name: string, fresh: () => Promise<WarehouseUn
       test('gives the same rows, with what arrived while it was derived', async () => {
         await append(LOG.slice(0, 5));
         const { rows, differences } = await warehouse.deriveGeneration();
-        expect(rows).toEqual({ predictions: 3, corrections: 2, deployments: 0 });
+        expect(rows).toEqual({ predictions: 3, corrections: 2, shadows: 0, deployments: 0 });
         expect(differences).toEqual([]);
         await append(LOG.slice(5));
         const before = await all('prediction_outcomes', 'prediction_id');

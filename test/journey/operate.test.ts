@@ -78,7 +78,7 @@ describe('while the service runs', () => {
       const { status, stdout } = await withServer('rebuild', ...more);
       expect(status).toBe(0);
       expect(stdout).toMatch(
-        /^Rebuilt in \d+ ms: 50 events, 21 predictions, 24 corrections, 5 deployments\.\n$/,
+        /^Rebuilt in \d+ ms: 50 events, 21 predictions, 24 corrections, 0 shadows, 5 deployments\.\n$/,
       );
     }
     const { status, stdout } = await withServer('verify');

@@ -2,6 +2,7 @@
 import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
 import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
+import { pairsStatement, speedStatement } from '#assay/verdict/challenger-pairs.js';
 import type { StorageDialect } from '#assay/warehouse/warehouse.bigquery.dialect.js';
 import {
   derivedRows,
@@ -16,7 +17,7 @@ import { DAY } from '../histories.js';
 import { type Row, type SqlType, typeName, type Value } from '../googlesql/values.js';
 import type { Catalogue, Contents, ParameterTypes, ZetaSql } from '../googlesql/zetasql.js';
 import { typeInGoogleSql } from './same-rows.js';
-import { DATASET, googlesql, POLICIES } from './statements.js';
+import { DATASET, googlesql, PAIRS_POLICIES, POLICIES } from './statements.js';
 
 /**
  * GoogleSQL for the evaluator, which has no APPROX_QUANTILES: the quantile is the value at its place among those
@@ -91,6 +92,22 @@ export function askedQuestions(): Question[] {
       name: 'buckets of predictions',
       statement: bucketsOfStatement({ ...DEFAULT_POLICY, bucketSeconds: 60 }),
       parameters: { predictor: 'p', ids: 'id-0\nid-3\nid-7\nnone' },
+    },
+    ...Object.entries(PAIRS_POLICIES).map(([policy, terms]) => ({
+      name: `challenger pairs, ${policy}`,
+      statement: pairsStatement(terms),
+      parameters: {
+        predictor: 'p',
+        baseline: 'v1',
+        challenger: 'v9',
+        since: DAY,
+        skewedSince: DAY - 24 * HOUR,
+      },
+    })),
+    {
+      name: 'challenger speed',
+      statement: speedStatement,
+      parameters: { predictor: 'p', challenger: 'v9', since: DAY },
     },
   ];
 }

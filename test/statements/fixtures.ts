@@ -123,6 +123,8 @@ const DEPLOYMENTS: Happening[] = [
   told('canary_judged', { canary: 'v2', baseline: 'v1', verdict: 'rollback', reason: 'worse' }, 3),
   told('rolled_back', { version: 'v1', reason: TEXTS.quotes }, 4),
   told('promoted', { version: 'v2' }, 5),
+  told('challenger_started', { challenger: 'v9', baseline: 'v1', policy: {} }, 6),
+  told('challenger_stopped', { challenger: 'v9', reason: 'enough' }, 7),
 ];
 
 function unreadable(): Happening[] {
@@ -130,6 +132,7 @@ function unreadable(): Happening[] {
     recorded(`unreadable-${at}`, { candidates: [{ label: 'A' }] }),
     corrected(`unreadable-${at}`, { correctionId: 'c', label: 'A' }),
     { ...corrected(`unreadable-${at}`, {}), type: 'assay.prediction.correction_retracted' },
+    { ...corrected(`unreadable-${at}`, {}), type: 'assay.prediction.shadowed' },
   ]);
 }
 

@@ -6,6 +6,8 @@ import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
 import { bucketsOfStatement, bucketsStatement, type CellPolicy } from '#assay/verdict/cells.js';
+import { type PairsPolicy, pairsStatement, speedStatement } from '#assay/verdict/challenger-pairs.js';
+import { DEFAULT_CHALLENGER_POLICY } from '#assay/event/challenger.js';
 import { bigqueryStorage, type StorageDialect } from '#assay/warehouse/warehouse.bigquery.dialect.js';
 import { adapterStatements, type Literals } from '#assay/warehouse/warehouse.bigquery.statements.js';
 import type { ParameterTypes } from '../googlesql/zetasql.js';
@@ -37,6 +39,14 @@ export const POLICIES: Record<string, CellPolicy> = {
   scored: { ...DEFAULT_POLICY, scores: [{ from: '/cost' }, { from: '/a.b/c' }] },
   'one bin': { rightWithin: 3, bucketSeconds: 450, ageEdgesSeconds: [0, 300] },
 };
+
+/** Where only the first candidate counts, and where others do. */
+export const PAIRS_POLICIES: Record<string, PairsPolicy> = {
+  default: DEFAULT_CHALLENGER_POLICY,
+  'right within 3': { rightWithin: 3, bucketSeconds: 450, labelWindowSeconds: 600 },
+};
+
+const ASKED_OF_CHALLENGER = { predictor: 'STRING', challenger: 'STRING', since: 'INT64' };
 
 const ASKED = { predictor: 'STRING', from: 'INT64', to: 'INT64' };
 const ASKED_OF_VERSION = { ...ASKED, version: 'STRING' };
@@ -81,6 +91,12 @@ export function questions(dialect: StorageDialect = googlesql): SentStatement[] 
       sql: bucketsOfStatement(DEFAULT_POLICY)(dialect),
       parameters: { predictor: 'STRING', ids: 'STRING' },
     },
+    ...Object.entries(PAIRS_POLICIES).map(([policy, terms]) => ({
+      name: `challenger pairs, ${policy}`,
+      sql: pairsStatement(terms)(dialect),
+      parameters: { ...ASKED_OF_CHALLENGER, baseline: 'STRING', skewedSince: 'INT64' },
+    })),
+    { name: 'challenger speed', sql: speedStatement(dialect), parameters: ASKED_OF_CHALLENGER },
   ];
 }
 

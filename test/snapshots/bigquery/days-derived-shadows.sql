@@ -1,0 +1,5 @@
+SELECT FORMAT_TIMESTAMP('%F', shadowed_at) AS day, COUNT(*) AS n, CAST(BIT_XOR(FARM_FINGERPRINT(TO_JSON_STRING(t))) AS STRING) AS checksum
+FROM `assay.shadows_sealed_2` AS t
+WHERE position <= 2000
+GROUP BY 1
+ORDER BY 1

@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS `assay.shadows_sealed_2`

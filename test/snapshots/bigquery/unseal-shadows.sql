@@ -1,0 +1,1 @@
+DELETE FROM `assay.shadows_sealed_1` WHERE position > 1000
