@@ -91,8 +91,20 @@ describe('the buckets that are remembered', () => {
   });
 });
 
-function closed(rows: BucketRow[], request: BucketsRequest, asOf: number): Block[] {
+function closed(rows: BucketRow[], request: BucketsRequest, asOf: number): object[] {
   const { bucketSeconds, ageEdgesSeconds } = request.policy;
   const splits = [{ at: DAY - 10_000, split: { v1: 0.5, v2: 0.5 } }];
-  return closedBlocks(rows, { ...request, splits, bucketSeconds, ageEdgesSeconds, asOf });
+  return closedBlocks(rows, { ...request, splits, bucketSeconds, ageEdgesSeconds, asOf }).map(counted);
+}
+
+/** The row of a bucket's traffic holds its labels as well, of open cells too. */
+function counted(block: Block): object {
+  if (block.kind === 'labels') return block;
+  const { baseline, canary } = block;
+  const traffic = [baseline, canary].map(
+    ({ predictions, subjects, errors, timedSubjects, slow, newcomers }) => {
+      return { predictions, subjects, errors, timedSubjects, slow, newcomers };
+    },
+  );
+  return { ...block, baseline: traffic[0], canary: traffic[1] };
 }
