@@ -164,10 +164,19 @@ export interface Circumstances {
   runs?: number;
 }
 
+function runsText(results: readonly Result[], { runs }: Circumstances): string {
+  if (runs !== undefined) return '';
+  const open = results.filter((result) => !isKnown(result)).length;
+  const early =
+    open === 0
+      ? ''
+      : ` It was ended before that: ${open} of ${results.length} rows are known less well, as their intervals show.`;
+  return `A row runs until every bounded rate is known to .01 to either side (a rate of .05 takes ${RUNS_AT_MOST.toLocaleString('en')} runs, one near 0 takes ${RUNS_AT_LEAST}).${early} `;
+}
+
 /** The whole page. */
 export function pageOf(results: readonly Result[], circumstances: Circumstances): string {
   const { command, seed, seconds, workers, throughEvents, differences } = circumstances;
-  const isFixed = circumstances.runs !== undefined;
   const total = results.reduce((sum, { runs }) => sum + runs.length, 0);
   const missed = results.filter((result) => keepingOf(result) === 'missed').length;
   return `# The bar: how often the judge errs
@@ -177,7 +186,7 @@ Written by \`${command}\`; do not edit. ${total.toLocaleString('en')} runs of ${
 ## How to read it
 A scenario is a made-up world in which it is known what is right. Unless the row says otherwise: 200 buckets of 5 minutes, 600 predictions a bucket in the first three groups and with extreme rates and mostly 200 elsewhere (bench/scenarios.ts has every number), 80 % of the answers right on both versions, right answers confirmed with probability .3 after 20 buckets on average, wrong ones corrected with .6 after 5, the canary at 10 % in the first two groups and at 50 % elsewhere, tolerance .10, ages cut at 5, 15, 40, 100 minutes and 5 hours. "Margin" is a canary that gives exactly 10 % more wrong answers. The rows are made as predictions and corrections in a warehouse with the service's own tables, read by the service's own statement and judged by its judge as if asked at the end of every bucket${throughEvents > 0 ? `; ${throughEvents} short ${throughEvents === 1 ? 'run' : 'runs'} of each scenario also went through events and their derivation and gave ${differences === 0 ? 'the same rows' : `**other rows ${differences} times**`}` : ''}.
 
-A row gives the share of runs that ended in the verdict, its 95 % Wilson interval, and after @ the median bucket of that verdict; the rest was undecided at the end, which costs time and nothing else. **Asked** is what must hold: a wrong verdict at most .05 of the time, at most .01 where nothing is wrong and nothing differs, and a power no lower than the design promised. A bound is *missed* when the interval lies wholly beyond it, and *within chance* when only the rate does. ${isFixed ? '' : `A row runs until every bounded rate is known to .01 to either side (a rate of .05 takes ${RUNS_AT_MOST.toLocaleString('en')} runs, one near 0 takes ${RUNS_AT_LEAST}). `}Rows without anything asked are there for contrast.
+A row gives the share of runs that ended in the verdict, its 95 % Wilson interval, and after @ the median bucket of that verdict; the rest was undecided at the end, which costs time and nothing else. **Asked** is what must hold: a wrong verdict at most .05 of the time, at most .01 where nothing is wrong and nothing differs, and a power no lower than the design promised. A bound is *missed* when the interval lies wholly beyond it, and *within chance* when only the rate does. ${runsText(results, circumstances)}Rows without anything asked are there for contrast.
 
 ## The judge
 ${judgeTables(results)}

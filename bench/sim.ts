@@ -37,6 +37,7 @@ const program = new Command('sim')
   .option('--seed <n>', 'from which everything is drawn', whole(0), 1)
   .option('--only <text>', 'rows whose name or group contains this', '')
   .option('--workers <n>', 'processes', whole(1), availableParallelism())
+  .option('--minutes <n>', 'end after so long, with the runs that were made by then', whole(1))
   .option('--through-events <n>', 'short runs of each row that also go through events', whole(0), 2)
   .option('--output <file>', 'page to write; docs/canary-bar.md when all rows are run in full')
   .addHelpText('after', EXAMPLES);
