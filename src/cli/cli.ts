@@ -2,6 +2,7 @@
 /** `assay`: the service and what one does with it from a terminal. */
 import { Command } from 'commander';
 import { createRequire } from 'node:module';
+import { challengersCommand } from './challengers.js';
 import { demoCommand } from './demo/demo.js';
 import { deployCommand } from './deploy/command.js';
 import { eventsCommand } from './events.js';
@@ -29,6 +30,7 @@ for (const command of [
   serveCommand(),
   demoCommand(),
   gateCommand(),
+  challengersCommand(),
   statusCommand(),
   rebuildCommand(),
   verifyCommand(),

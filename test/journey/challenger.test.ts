@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   type Answer,
+  assay,
   call,
   cloudEvent,
   eventually,
@@ -183,6 +184,19 @@ describe('the verdict', () => {
     expect(body.reason).toContain('Make it the canary');
     const all = await call(service.url, '/v1/predictors/far/challengers');
     expect(all.body.challengers).toHaveLength(1);
+  });
+
+  it('ensures that the command shows them', async () => {
+    const command = ['challengers', '--predictor', 'far', '--server', service.url];
+    const { status, stdout } = await assay(command, {});
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^b in the shadow of a since /);
+    expect(stdout).toContain('Verdict: READY (reached ');
+    expect(stdout).toMatch(/^a wrong +30 +0 +0$/m);
+    const { stdout: json } = await assay([...command, '--json'], {});
+    expect(JSON.parse(json)).toMatchObject({ challengers: [{ challenger: 'b', verdict: 'ready' }] });
+    const none = await assay(['challengers', '--predictor', 'nobody', '--server', service.url], {});
+    expect([none.status, none.stderr]).toEqual([3, expect.stringContaining('nobody')]);
   });
 
   it('ensures that a second answer and one of the version itself are refused', async () => {
