@@ -151,7 +151,6 @@ export class AppModule implements OnModuleInit, OnModuleDestroy, OnApplicationSh
           inject: [EventBus],
           useFactory: (bus: EventBus) => announcing(store, () => void bus.publish(new EventsAppended())),
         },
-        { provide: WAREHOUSE, useValue: warehouse },
         { provide: KeyRing, useValue: ring },
         {
           provide: AccessKeys,
@@ -217,18 +216,22 @@ function derived(store: EventStore, warehouse: Warehouse, observability: Observa
       useFactory: () => new ProjectionLease(store, nameOfProcess()),
     },
     {
+      // One for all who write: what of them excludes each other is told by the warehouse they hold.
+      provide: WAREHOUSE,
+      inject: [Judge],
+      useFactory: (judge: Judge) => announcingWarehouse(warehouse, judge),
+    },
+    {
       provide: Projector,
-      inject: [ProjectionLease, Judge],
-      useFactory: (lease: ProjectionLease, judge: Judge) =>
-        new Projector(store, announcingWarehouse(warehouse, judge), lease, (error) =>
-          logger.error('the projection stopped', error),
-        ),
+      inject: [ProjectionLease, WAREHOUSE],
+      useFactory: (lease: ProjectionLease, announced: Warehouse) =>
+        new Projector(store, announced, lease, (error) => logger.error('the projection stopped', error)),
     },
     {
       provide: Rebuilds,
-      inject: [ProjectionLease, Judge],
-      useFactory: (lease: ProjectionLease, judge: Judge) =>
-        new Rebuilds(store, announcingWarehouse(warehouse, judge), lease, observability.rebuild()),
+      inject: [ProjectionLease, WAREHOUSE],
+      useFactory: (lease: ProjectionLease, announced: Warehouse) =>
+        new Rebuilds(store, announced, lease, observability.rebuild()),
     },
     {
       provide: Challengers,

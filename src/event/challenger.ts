@@ -77,14 +77,15 @@ export interface RunningChallenger {
   comparedSince: number;
 }
 
-/** The challengers after one has started; one of the same version starts anew. */
+/** The challengers after one has started; one of the same version starts anew, and of too many the oldest ends. */
 export function withChallenger(
   challengers: readonly RunningChallenger[],
   { challenger, baseline, policy }: ChallengerStarted,
   at: number,
 ): RunningChallenger[] {
   const others = withoutChallenger(challengers, challenger);
-  return [...others, { challenger, baseline, policy, startedAt: at, comparedSince: at }];
+  const started = { challenger, baseline, policy, startedAt: at, comparedSince: at };
+  return [...others, started].slice(-CHALLENGERS_LIMIT);
 }
 
 export function withoutChallenger(

@@ -27,6 +27,6 @@ export function observedBackend(
       );
       return answer;
     },
-    close: () => backend.close(),
+    close: (atOnce) => backend.close(atOnce),
   };
 }

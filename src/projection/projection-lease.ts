@@ -108,6 +108,16 @@ export class ProjectionLease {
     this.note = { ...this.note, ...note };
   }
 
+  /**
+   * Tells everybody that events are being taken out of the warehouse, or that all are back. Resolves when every
+   * process has looked at it: none keeps a verdict from then on.
+   */
+  async tellMending(isMending: boolean): Promise<void> {
+    this.tell({ isMending });
+    if (!isMending || this.store.isExclusive) return;
+    await new Promise((resolve) => setTimeout(resolve, 2 * this.times.everyMs));
+  }
+
   /** Whoever waits for the lease now, or will, is told that the service is stopping. */
   refuse(): void {
     this.refusing = true;

@@ -44,6 +44,10 @@ export interface RebuildOptions {
   /** Compare every event with the store, not only their number, and fill in what differs. */
   fromStore?: boolean;
   onProgress?: (progress: RebuildProgress) => void;
+  /** Throws when another process writes to the warehouse by now; asked before each step that changes it. */
+  unlessLost?: () => void;
+  /** Told before events are taken out of the warehouse, and when all of them are back. */
+  onMending?: (isMending: boolean) => Promise<void>;
 }
 
 export interface RebuildResult {
@@ -92,18 +96,19 @@ export async function reconcile(
  * repeat, and to break off at any moment: the next one finds what is left to do.
  */
 export async function rebuild(options: RebuildOptions): Promise<RebuildResult> {
-  const { store, warehouse, fromStore = false, onProgress } = options;
+  const { store, warehouse, fromStore = false, onProgress, unlessLost } = options;
   const started = performance.now();
   const differences: Difference[] = [];
   if (fromStore || !(await holdsAsManyEvents(store, warehouse))) {
     const reconciliation = await reconcile(store, warehouse, onProgress);
     differences.push(...reconciliation.differences);
-    await refill(store, warehouse, reconciliation, onProgress);
+    await refill(options, reconciliation);
   }
   onProgress?.({ stage: 'deriving', events: 0 });
   const generation = await oneAtATime(warehouse, async () => {
     const derived = await warehouse.deriveGeneration();
     onProgress?.({ stage: 'swapping', events: 0 });
+    unlessLost?.();
     await warehouse.swapGeneration();
     return derived;
   });
@@ -157,23 +162,27 @@ async function holdsAsManyEvents(store: EventStore, warehouse: Warehouse): Promi
 }
 
 /** Takes the hours that differ out of the warehouse and appends them as the store has them. */
-async function refill(
-  store: EventStore,
-  warehouse: Warehouse,
-  { differences, inventory }: Reconciliation,
-  onProgress?: (progress: RebuildProgress) => void,
-): Promise<void> {
-  if (differences.length === 0) return;
+async function refill(options: RebuildOptions, { differences, inventory }: Reconciliation): Promise<void> {
+  const { store, warehouse, onProgress, unlessLost, onMending } = options;
+  // Also after one that broke off: what it had taken out was found to be back.
+  if (differences.length === 0) return onMending?.(false);
   const hours = new Set(differences.map(({ hour }) => hour));
-  for (const hour of hours) await warehouse.forgetEvents(hour, inventory.position);
+  await onMending?.(true);
+  for (const hour of hours) {
+    unlessLost?.();
+    await warehouse.forgetEvents(hour, inventory.position);
+  }
   let filled = 0;
   for await (const page of eventsBetween(store, null, inventory.checkpoint)) {
     const missing = page.filter((event) => hours.has(hourOf(event.recordedAt)));
+    unlessLost?.();
     // The checkpoint is the projector's: it may have moved on.
     if (missing.length > 0) await warehouse.append(missing, null);
     filled += missing.length;
     onProgress?.({ stage: 'filling in', events: filled });
   }
+  // Whatever ends this before leaves hours out: then it is not told, and the next rebuild finds them.
+  await onMending?.(false);
 }
 
 /**

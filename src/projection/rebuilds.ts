@@ -71,12 +71,14 @@ export class Rebuilds {
   private async run(state: RebuildState): Promise<void> {
     try {
       await this.keep(state, 'begun');
-      const result = await this.lease.during(() =>
+      const result = await this.lease.during((unlessLost) =>
         this.work({
           store: this.store,
           warehouse: this.warehouse,
           fromStore: state.fromStore,
           onProgress: (progress) => (state.progress = progress),
+          unlessLost,
+          onMending: (isMending) => this.lease.tellMending(isMending),
         }),
       );
       state.result = result;

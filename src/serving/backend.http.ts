@@ -42,7 +42,7 @@ export function httpBackend(spec: BackendSpec): Backend {
       const headers = traceparent === undefined ? settings.headers : { ...settings.headers, traceparent };
       return readCandidates(await ask(settings, client ?? (await open()), headers, body), settings);
     },
-    close: async () => client?.agent.close(),
+    close: async (atOnce) => (atOnce ? client?.agent.destroy() : client?.agent.close()),
   };
 }
 

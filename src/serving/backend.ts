@@ -12,8 +12,11 @@ export interface Backend {
    */
   predict(input: unknown, limit: number, traceparent?: string): Promise<Candidate[]>;
 
-  /** Lets go of connections. */
-  close(): Promise<void>;
+  /**
+   * Lets go of connections.
+   * @param atOnce without waiting for answers that are still to come
+   */
+  close(atOnce?: boolean): Promise<void>;
 }
 
 /** Why there is no answer; recorded as `assay.prediction.failed`. */
@@ -25,6 +28,7 @@ export class BackendFailure extends Error {
     readonly kind: FailureKind,
     message: string,
   ) {
-    super(message);
+    // May be cut out of an answer, in the middle of a character; an event that is not well-formed counts nowhere.
+    super(message.toWellFormed());
   }
 }

@@ -38,8 +38,9 @@ export class Backends {
     return backend;
   }
 
+  /** At the end of the service: whoever still waits for an answer has been given time before. */
   async close(): Promise<void> {
-    await Promise.all([...this.open.values()].map(({ backend }) => backend.close()));
+    await Promise.all([...this.open.values()].map(({ backend }) => backend.close(true)));
     this.open.clear();
   }
 }

@@ -12,28 +12,27 @@ import {
   PREDICTION_RECORDED,
 } from '../event/prediction.js';
 import type { Warehouse } from '../warehouse/warehouse.js';
-import { type BucketRow, type BucketsRequest, bucketsOf, firstBucket, readBuckets } from './cells.js';
+import { type BucketRow, type BucketsRequest, firstBucket, predictedAt, readBuckets } from './cells.js';
 
-/** One bucket, and up to which moment everything that happened is in its rows, milliseconds. */
-interface Remembered {
-  rows: BucketRow[];
-  asOf: number;
-}
-
-/** More single buckets or late labels than this, and everything is read: that is one pass then. */
-const SINGLE_LIMIT = 100;
+/** More single buckets than this, and everything is read: that is one pass then. */
+const BUCKETS_LIMIT = 100;
+/** The same for late labels, whose predictions have to be looked up. */
+const LABELS_LIMIT = 2000;
+/** Moment of a label that was taken back: it may have been the first one in any cell. */
+const ANY_TIME = -Infinity;
 
 /** Must be told of every event that comes into the warehouse, or be made to forget. */
 export class BucketMemory {
-  private readonly buckets = new Map<number, Remembered>();
+  /** By the bucket's start; those without a prediction have no entry. */
+  private readonly buckets = new Map<number, BucketRow[]>();
   private readonly width: number;
   private readonly first: number;
-  /** Up to which moment anything was read, milliseconds. */
+  /** Everything that closed before this moment is right in the rows, but for what was late, milliseconds. */
   private readUpTo = -Infinity;
   private isForgotten = true;
-  /** Buckets from here on have had late predictions: whoever was a newcomer in them may not be one any more. */
-  private lateFrom = Infinity;
-  private lateLabels = new Set<string>();
+  private lateBuckets = new Set<number>();
+  /** Prediction id to the earliest moment of a label. */
+  private lateLabels = new Map<string, number>();
   private reading: Promise<unknown> = Promise.resolve();
   /** Rises with everything that may change what is remembered. */
   changes = 0;
@@ -56,21 +55,26 @@ export class BucketMemory {
   /** An event has come into the warehouse. */
   appended({ type, occurredAt, stream }: StoredEvent): void {
     if (this.isForgotten) return;
-    if (type === PREDICTION_RECORDED || type === PREDICTION_FAILED) {
-      const bucket = Math.floor(occurredAt / this.width) * this.width;
-      if (bucket < this.first || bucket + this.width > this.readUpTo || bucket >= this.lateFrom) return;
-      this.lateFrom = bucket;
-      this.changes++;
-    } else if (
-      type === CORRECTION_RETRACTED ||
-      (type === PREDICTION_CORRECTED && occurredAt < this.readUpTo)
-    ) {
-      const prediction = predictionOfStream(stream);
-      if (prediction === null || this.lateLabels.has(prediction)) return;
-      this.lateLabels.add(prediction);
-      this.changes++;
-      if (this.lateLabels.size > SINGLE_LIMIT) this.forget();
-    }
+    if (type === PREDICTION_RECORDED || type === PREDICTION_FAILED) this.predicted(occurredAt);
+    else if (type === CORRECTION_RETRACTED) this.labelled(stream, ANY_TIME);
+    else if (type === PREDICTION_CORRECTED && occurredAt < this.readUpTo) this.labelled(stream, occurredAt);
+  }
+
+  private predicted(at: number): void {
+    const bucket = this.bucketOf(at);
+    const isOpen = bucket + this.width > this.readUpTo;
+    if (bucket < this.first || isOpen || this.lateBuckets.has(bucket)) return;
+    this.lateBuckets.add(bucket);
+    this.changes++;
+    if (this.lateBuckets.size > BUCKETS_LIMIT) this.forget();
+  }
+
+  private labelled(stream: string, at: number): void {
+    const prediction = predictionOfStream(stream);
+    if (prediction === null || (this.lateLabels.get(prediction) ?? Infinity) <= at) return;
+    this.lateLabels.set(prediction, at);
+    this.changes++;
+    if (this.lateLabels.size > LABELS_LIMIT) this.forget();
   }
 
   /**
@@ -88,52 +92,81 @@ export class BucketMemory {
     if (due === 'all') {
       const rows = await readBuckets(this.warehouse, this.request);
       this.buckets.clear();
-      this.keep(rows, this.ended(asOf), asOf);
+      this.keep(rows, asOf);
     } else if (due.length > 0) {
       const rows = await readBuckets(this.warehouse, this.request, due);
-      this.keep(rows, due, asOf);
+      for (const bucket of due) this.buckets.delete(bucket);
+      this.keep(rows, asOf);
     }
-    this.readUpTo = Math.max(this.readUpTo, asOf);
-    return this.ended(asOf).flatMap((bucket) => this.buckets.get(bucket)?.rows ?? []);
+    const inOrder = [...this.buckets.keys()].sort((a, b) => a - b);
+    return inOrder.flatMap((bucket) => this.buckets.get(bucket) ?? []);
   }
 
   /** What is to be read; what comes in from here on is for the next time. */
   private async takeDue(asOf: number): Promise<number[] | 'all'> {
-    const { isForgotten, lateFrom } = this;
-    const labels = [...this.lateLabels];
+    const before = this.readUpTo;
+    const [buckets, labels] = [this.lateBuckets, this.lateLabels];
+    // Where a clock goes back, what was late for the time before cannot be told from what was not.
+    const isAll = this.isForgotten || asOf < before;
     this.isForgotten = false;
-    this.lateFrom = Infinity;
-    this.lateLabels = new Set();
-    // From here on an event counts as late if it happened before this moment.
-    this.readUpTo = Math.max(this.readUpTo, asOf);
-    if (isForgotten) return 'all';
-    const late = new Set(labels.length === 0 ? [] : await bucketsOf(this.warehouse, this.request, labels));
-    const due = this.ended(asOf).filter((bucket) => {
-      const known = this.buckets.get(bucket);
-      return (
-        known === undefined ||
-        bucket >= lateFrom ||
-        late.has(bucket) ||
-        known.asOf < this.lastClosing(bucket, asOf)
-      );
-    });
-    return due.length > SINGLE_LIMIT ? 'all' : due;
+    this.lateBuckets = new Set();
+    this.lateLabels = new Map();
+    this.readUpTo = asOf;
+    if (isAll) return 'all';
+    const due = this.closedBetween(before, asOf);
+    if (due === 'all') return 'all';
+    this.addNewcomersFrom(Math.min(...buckets), due);
+    for (const bucket of [...buckets, ...(await this.bucketsOfLabels(labels, before))]) due.add(bucket);
+    const ended = [...due].filter((bucket) => bucket >= this.first && bucket + this.width <= asOf);
+    return ended.length > BUCKETS_LIMIT ? 'all' : ended.sort((a, b) => a - b);
   }
 
-  private keep(rows: readonly BucketRow[], buckets: readonly number[], asOf: number): void {
-    for (const bucket of buckets) this.buckets.set(bucket, { rows: [], asOf });
-    for (const row of rows) this.buckets.get(row.bucket)?.rows.push(row);
+  /** Buckets of which a cell has closed after one moment and up to another. */
+  private closedBetween(before: number, asOf: number): Set<number> | 'all' {
+    const due = new Set<number>();
+    for (const edge of this.request.policy.ageEdgesSeconds) {
+      const delay = this.width + edge * 1000;
+      const last = this.bucketOf(asOf - delay);
+      for (let bucket = last; bucket + delay > before && bucket >= this.first; bucket -= this.width) {
+        due.add(bucket);
+        if (due.size > BUCKETS_LIMIT) return 'all';
+      }
+    }
+    return due;
   }
 
-  private ended(asOf: number): number[] {
-    const count = Math.max(0, Math.floor((asOf - this.first) / this.width));
-    return Array.from({ length: count }, (_, index) => this.first + index * this.width);
+  /** After a late prediction whoever was a newcomer later on may not be one any more. */
+  private addNewcomersFrom(late: number, due: Set<number>): void {
+    for (const bucket of this.buckets.keys()) if (bucket >= late) due.add(bucket);
   }
 
-  /** When the last cell closed that `bucket` has closed by `asOf`. */
-  private lastClosing(bucket: number, asOf: number): number {
-    const end = bucket + this.width;
-    const edges = this.request.policy.ageEdgesSeconds;
-    return Math.max(...edges.map((edge) => end + edge * 1000).filter((closing) => closing <= asOf));
+  /** Of late labels those that change a cell which had closed by the last reading. */
+  private async bucketsOfLabels(labels: ReadonlyMap<string, number>, before: number): Promise<number[]> {
+    if (labels.size === 0) return [];
+    const found = await predictedAt(this.warehouse, this.request, [...labels.keys()]);
+    return found
+      .filter(({ id, at }) => this.closingOf(at, labels.get(id) ?? ANY_TIME) <= before)
+      .map(({ at }) => this.bucketOf(at));
+  }
+
+  /** When the cell closes in which a label of this moment counts; never, where it is too old to count. */
+  private closingOf(predicted: number, labelled: number): number {
+    const age = (labelled - predicted) / 1000;
+    const end = this.request.policy.ageEdgesSeconds.slice(1).find((edge) => age < edge);
+    return end === undefined ? Infinity : this.bucketOf(predicted) + this.width + end * 1000;
+  }
+
+  private bucketOf(at: number): number {
+    return Math.floor(at / this.width) * this.width;
+  }
+
+  private keep(rows: readonly BucketRow[], asOf: number): void {
+    for (const row of rows) {
+      // Of a bucket under way nothing has closed, and it is read when it has ended.
+      if (row.bucket + this.width > asOf) continue;
+      const known = this.buckets.get(row.bucket);
+      if (known === undefined) this.buckets.set(row.bucket, [row]);
+      else known.push(row);
+    }
   }
 }

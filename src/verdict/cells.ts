@@ -111,26 +111,27 @@ function scoresOf({ scored, scoreMeans, unscored }: Partial<ScoreColumns>): Scor
   }));
 }
 
-/** The buckets to which some of the predictor's predictions belong; of those that are not there, nothing. */
-export async function bucketsOf(
+/** When some of the predictor's predictions were made, milliseconds; those that are not there are left out. */
+export async function predictedAt(
   warehouse: Pick<Warehouse, 'query'>,
-  { predictor, policy }: BucketsRequest,
+  { predictor }: BucketsRequest,
   predictionIds: readonly string[],
-): Promise<number[]> {
+): Promise<{ id: string; at: number }[]> {
   // No id holds a control character.
   const ids = predictionIds.join('\n');
-  const rows = await warehouse.query<{ bucket: number }>(bucketsOfStatement(policy), { predictor, ids });
-  return rows.map(({ bucket }) => bucket);
+  const rows = await warehouse.query<{ id: string; predicted: number }>(predictedAtStatement, {
+    predictor,
+    ids,
+  });
+  return rows.map(({ id, predicted }) => ({ id, at: predicted }));
 }
 
 /** Parameters: predictor; ids, one a line. */
-export function bucketsOfStatement(policy: CellPolicy): Statement {
-  return (sql) => `
-SELECT DISTINCT ${bucketOf('p.predicted_at', policy)(sql)} AS bucket
+export const predictedAtStatement: Statement = (sql) => `
+SELECT p.prediction_id AS id, ${sql.toMillis('p.predicted_at')} AS predicted
 FROM ${sql.table('predictions')} AS p
 WHERE p.predictor = ${sql.param('predictor')} AND p.prediction_id IN (
   SELECT line FROM ${sql.lines(sql.param('ids'))})`;
-}
 
 const bucketOf =
   (timestamp: string, { bucketSeconds }: CellPolicy): Statement =>

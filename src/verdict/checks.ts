@@ -167,8 +167,10 @@ export class Evidence {
       const process = this.processOf(name);
       const log = process?.logEvidence ?? this.sampleRatio.logEvidence;
       this.logs.set(name, log);
+      // Taken in any case: a peak that ended below 1 must not count at a later end.
+      const peak = process?.takePeak() ?? log;
       if (log < 0) this.standing.delete(name);
-      else if ((process?.takePeak() ?? log) >= this.logThreshold(name)) this.standing.add(name);
+      else if (peak >= this.logThreshold(name)) this.standing.add(name);
     }
   }
 

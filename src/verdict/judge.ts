@@ -147,8 +147,9 @@ export class Judge implements WarehouseReader {
     }
     this.keepPace(canary);
     const { asOf, lagSeconds } = this.asOf();
+    const wasMending = this.progress().isMending;
     const { judgement, labelsOnStep } = await this.judge(predictor, state, canary, asOf, lagSeconds);
-    const { isMending } = this.progress();
+    const isMending = wasMending || this.progress().isMending;
     if (canary.judged === null && !isMending) await this.keepVerdict(predictor, canary, judgement);
     const verdict = canary.judged?.verdict ?? judgement.verdict;
     const reason = canary.judged?.reason ?? judgement.reason;
@@ -185,6 +186,7 @@ export class Judge implements WarehouseReader {
 
   private async judgeAndMove(predictor: string): Promise<void> {
     const state = await this.catalog.find(predictor);
+    if (!state?.canary) this.remembered.delete(predictor);
     if (!state?.canary || (state.canary.judged !== null && state.canary.ramp === null)) return;
     const { canary, move } = await this.health(predictor);
     if (move !== null) await this.carryOut(predictor, canary, state.split, move);
@@ -201,7 +203,10 @@ export class Judge implements WarehouseReader {
       const isThisCanary = state.canary?.startedRevision === startedRevision;
       const isUnmoved = (state.split[canary] ?? 0) === (split[canary] ?? 0);
       const isHalted = state.canary?.paused != null && move.kind !== 'rollback';
-      if (!isThisCanary || !isUnmoved || isHalted) return { events: [] };
+      const verdict = state.canary?.judged?.verdict ?? null;
+      // Another process may have written the other verdict meanwhile.
+      const isContradicted = move.kind !== 'step' && verdict !== null && verdict !== move.kind;
+      if (!isThisCanary || !isUnmoved || isHalted || isContradicted) return { events: [] };
       const head = { id: uuidv7(), occurredAt: Date.now(), predictor };
       const { reason } = move;
       if (move.kind === 'step') {
@@ -236,7 +241,9 @@ export class Judge implements WarehouseReader {
     const buckets = isSame ? known.buckets : new BucketMemory(this.warehouse, { predictor, ...canary });
     const bucketMs = canary.policy.bucketSeconds * 1000;
     const isStale = lagSeconds > canary.policy.maxLagSeconds;
-    const moment = [Math.floor(asOf / bucketMs), splits.length, isStale];
+    // How stale it is stands in the reason.
+    const staleness = isStale ? Math.floor((lagSeconds * 1000) / FRESH_MS) : 'fresh';
+    const moment = [Math.floor(asOf / bucketMs), splits.length, staleness];
     // What others write to the warehouse is not told to this process.
     const content = isOurs
       ? ['ours', buckets.changes]

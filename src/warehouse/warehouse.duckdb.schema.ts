@@ -5,9 +5,9 @@ import type { Projection } from './warehouse.js';
 
 /**
  * Version of the tables below and of what is derived; a file of a newer one is refused, and in one of an older one
- * everything is derived anew. 2: predictions with their metadata, shadows.
+ * everything is derived anew. 2: predictions with their metadata; 3: shadows.
  */
-export const FILE_VERSION = 2;
+export const FILE_VERSION = 3;
 
 /** Positions as parameters that the worker fills in. */
 export const AFTER = '$after';

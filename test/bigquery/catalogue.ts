@@ -4,7 +4,7 @@
  */
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
-import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
+import { bucketsStatement, predictedAtStatement } from '#assay/verdict/cells.js';
 import { pairsStatement, speedStatement } from '#assay/verdict/challenger-pairs.js';
 import { adapterStatements, type ListedStatement } from '#assay/warehouse/warehouse.bigquery.statements.js';
 
@@ -97,12 +97,8 @@ export function templates(): ListedStatement[] {
     ...BINS.flatMap((bins) => [...buckets(bins, undefined), ...buckets(bins, NUMBER_SLOT + 3)]),
     ...SCORES.flatMap((_, k) => buckets(6, undefined, k + 1)),
     {
-      name: 'buckets-of-predictions',
-      statement: bucketsOfStatement({
-        rightWithin: 1,
-        bucketSeconds: NUMBER_SLOT + 2,
-        ageEdgesSeconds: [0, 1],
-      }),
+      name: 'predicted-at',
+      statement: predictedAtStatement,
       parameters: { predictor: 'STRING', ids: 'STRING' },
     },
   ];

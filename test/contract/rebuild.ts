@@ -133,10 +133,18 @@ export function rebuildContract(name: string, fresh: () => Promise<WarehouseUnde
           store,
           warehouse,
           fromStore: true,
+          onMending: async (isMending) => void stages.push(isMending ? 'mending' : 'whole again'),
           onProgress: ({ stage, events }) => stages.push(`${stage} ${events}`),
         });
         expect(differences).toHaveLength(1);
-        expect(stages).toEqual(['reading the store 9', 'filling in 9', 'deriving 0', 'swapping 0']);
+        expect(stages).toEqual([
+          'reading the store 9',
+          'mending',
+          'filling in 9',
+          'whole again',
+          'deriving 0',
+          'swapping 0',
+        ]);
         expect((await verify(store, warehouse)).equal).toBe(true);
       });
 

@@ -10,7 +10,7 @@ import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
 import { DEFAULT_CHALLENGER_POLICY } from '#assay/event/challenger.js';
-import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
+import { bucketsStatement, predictedAtStatement } from '#assay/verdict/cells.js';
 import { pairsStatement, speedStatement } from '#assay/verdict/challenger-pairs.js';
 import { eventBucketsStatement } from '#assay/warehouse/digest.js';
 import { bigquery, duckdb } from '#assay/warehouse/sql.js';
@@ -36,7 +36,7 @@ const STATEMENTS: Record<string, Statement> = {
   'challenger-speed': speedStatement,
   'canary-buckets': bucketsStatement({ ...DEFAULT_POLICY, latencyLimitMs: 250 }),
   'canary-buckets-some': bucketsStatement(DEFAULT_POLICY, true),
-  'buckets-of-predictions': bucketsOfStatement(DEFAULT_POLICY),
+  'predicted-at': predictedAtStatement,
   'canary-buckets-scores': bucketsStatement({
     ...DEFAULT_POLICY,
     scores: [{ from: '/cost' }, { from: '/usage/tokens.total' }],

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import {
   assay,
   call,
+  eventually,
   cloudEvent,
   type CommandResult,
   type Folder,
@@ -84,6 +85,23 @@ describe('while the service runs', () => {
     const { status, stdout } = await withServer('verify');
     expect(stdout).toBe('Equal: 50 events in the store, 50 in the warehouse.\n');
     expect(status).toBe(0);
+  }, 60_000);
+
+  it('ensures that rebuilds and verifications at the same time wait for each other', async () => {
+    const url = service?.url ?? '';
+    for (let round = 0; round < 5; round++) {
+      const [verified, begun, again] = await Promise.all([
+        call(url, '/v1/verifications', { json: {} }),
+        call(url, '/v1/rebuilds', { json: {} }),
+        call(url, '/v1/verifications', { json: {} }),
+      ]);
+      expect([verified, again]).toMatchObject([{ body: { equal: true } }, { body: { equal: true } }]);
+      const ended = await eventually(
+        () => call(url, `/v1/rebuilds/${begun.body.id}`),
+        ({ body }) => body.status !== 'running',
+      );
+      expect(ended.body).toMatchObject({ status: 'done', error: null });
+    }
   }, 60_000);
 
   it('ensures that a second service on the same files is refused', async () => {
@@ -290,6 +308,7 @@ describe('help', () => {
     };
     const found = (await commands()).map((path) => path.join(' ')).sort();
     expect(found).toEqual([
+      'challengers',
       'demo',
       'deploy',
       'events export',

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import type { StoredEvent } from '#assay/event/envelope.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { type Block, closedBlocks } from '#assay/verdict/blocks.js';
 import { BucketMemory } from '#assay/verdict/bucket-memory.js';
@@ -10,7 +11,7 @@ import { type BucketRow, type BucketsRequest, type CellPolicy, readBuckets } fro
 import { announcingWarehouse } from '#assay/warehouse/warehouse.announcing.js';
 import { DuckDbWarehouse } from '#assay/warehouse/warehouse.duckdb.js';
 import type { Warehouse } from '#assay/warehouse/warehouse.js';
-import { DAY, forSeconds, happenings, logOf, redelivered } from '../histories.js';
+import { DAY, forSeconds, type Happening, happenings, logOf, redelivered } from '../histories.js';
 
 let folder: string;
 let warehouse: DuckDbWarehouse;
@@ -27,7 +28,7 @@ afterAll(async () => {
 
 const policies: fc.Arbitrary<CellPolicy> = fc.record({
   rightWithin: fc.constant(1),
-  bucketSeconds: fc.constantFrom(60, 300, 450),
+  bucketSeconds: fc.constantFrom(300, 450),
   ageEdgesSeconds: fc.constantFrom([0, 300], [0, 1, 300, 6000], [0, 300, 900, 2400, 6000, 18_000, 86_400]),
 });
 
@@ -36,7 +37,10 @@ const arrivals = fc.array(
   fc.record({
     size: fc.integer({ min: 1, max: 12 }),
     back: fc.constantFrom(0, 0, 2),
-    seconds: fc.constantFrom(0, 1, 59, 300, 450, 3000, 90_000),
+    seconds: fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom(0, 1, 59, 300, 450, 900) },
+      { weight: 1, arbitrary: fc.constantFrom(3000, 90_000) },
+    ),
   }),
   { minLength: 1, maxLength: 12 },
 );
@@ -88,6 +92,28 @@ describe('the buckets that are remembered', () => {
     );
     // It would hold just as well if everything were read each time.
     expect(partialReads).toBeGreaterThan(reads / 10);
+  });
+
+  test('know that who came back was no newcomer, when the first visit comes to light late', async () => {
+    await warehouse.clear();
+    const policy = { rightWithin: 1, bucketSeconds: 300, ageEdgesSeconds: [0, 300] };
+    const request = { predictor: 'p', baseline: 'v1', canary: 'v2', startedAt: DAY, policy };
+    const memory = new BucketMemory(warehouse, request);
+    const visit = (id: string, seconds: number): Happening => ({
+      stream: `prediction-${id}`,
+      type: 'assay.prediction.recorded',
+      occurredAt: DAY + seconds * 1000,
+      predictor: 'p',
+      data: { predictionId: id, predictor: 'p', version: 'v1', input: 'x', subject: 's', candidates: [] },
+    });
+    const [second, first] = logOf([visit('second', 700), visit('first', 10)]) as [StoredEvent, StoredEvent];
+    const newcomers = async () =>
+      (await memory.rows(DAY + 900_000)).map((row) => [row.bucket - DAY, row.newcomers]);
+    await warehouse.append([second], '1');
+    expect(await newcomers()).toEqual([[600_000, 1]]);
+    await warehouse.append([first], '2');
+    memory.appended(first);
+    expect(await newcomers()).toEqual([[0, 1], [600_000, 0]]); // prettier-ignore
   });
 });
 

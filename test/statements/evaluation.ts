@@ -1,7 +1,6 @@
 /** The same statements run by both engines over the same log. */
-import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
-import { bucketsOfStatement, bucketsStatement } from '#assay/verdict/cells.js';
+import { bucketsStatement, predictedAtStatement } from '#assay/verdict/cells.js';
 import { pairsStatement, speedStatement } from '#assay/verdict/challenger-pairs.js';
 import type { StorageDialect } from '#assay/warehouse/warehouse.bigquery.dialect.js';
 import {
@@ -89,8 +88,8 @@ export function askedQuestions(): Question[] {
       };
     }),
     {
-      name: 'buckets of predictions',
-      statement: bucketsOfStatement({ ...DEFAULT_POLICY, bucketSeconds: 60 }),
+      name: 'when predictions were made',
+      statement: predictedAtStatement,
       parameters: { predictor: 'p', ids: 'id-0\nid-3\nid-7\nnone' },
     },
     ...Object.entries(PAIRS_POLICIES).map(([policy, terms]) => ({

@@ -5,7 +5,7 @@
 import { DEFAULT_POLICY } from '#assay/event/policy.js';
 import { PROJECTION } from '#assay/projection/views.js';
 import { seriesStatement, totalsStatement } from '#assay/quality/questions.js';
-import { bucketsOfStatement, bucketsStatement, type CellPolicy } from '#assay/verdict/cells.js';
+import { bucketsStatement, type CellPolicy, predictedAtStatement } from '#assay/verdict/cells.js';
 import { type PairsPolicy, pairsStatement, speedStatement } from '#assay/verdict/challenger-pairs.js';
 import { DEFAULT_CHALLENGER_POLICY } from '#assay/event/challenger.js';
 import { bigqueryStorage, type StorageDialect } from '#assay/warehouse/warehouse.bigquery.dialect.js';
@@ -87,8 +87,8 @@ export function questions(dialect: StorageDialect = googlesql): SentStatement[] 
       parameters: ASKED_OF_BUCKETS,
     })),
     {
-      name: 'buckets of predictions',
-      sql: bucketsOfStatement(DEFAULT_POLICY)(dialect),
+      name: 'when predictions were made',
+      sql: predictedAtStatement(dialect),
       parameters: { predictor: 'STRING', ids: 'STRING' },
     },
     ...Object.entries(PAIRS_POLICIES).map(([policy, terms]) => ({

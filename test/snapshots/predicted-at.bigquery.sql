@@ -1,4 +1,4 @@
-SELECT DISTINCT 300000 * DIV(UNIX_MILLIS(p.predicted_at), 300000) AS bucket
+SELECT p.prediction_id AS id, UNIX_MILLIS(p.predicted_at) AS predicted
 FROM `assay.predictions` AS p
 WHERE p.predictor = @predictor AND p.prediction_id IN (
   SELECT line FROM UNNEST(SPLIT(@ids, '\n')) AS line)
