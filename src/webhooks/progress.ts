@@ -82,6 +82,11 @@ export class Progress {
     return this.last;
   }
 
+  /** Whether nothing was written down between the two. */
+  isAsFarAs(other: Progress): boolean {
+    return this.stream === other.stream && this.revision === other.revision;
+  }
+
   /** Everything that is due, in the order in which it is sent: that of the log, and of its stream in any case. */
   async due(): Promise<Due[]> {
     const predictors = await this.predictors();
