@@ -29,7 +29,7 @@ export function secretNamed(value: string): SecretName | null {
 }
 
 /** The value itself, or the texts in its JSON. */
-const WHOLE_OR_QUOTED = /^\s*(\S+)\s*$|"([^"\\]+)"/g;
+const WHOLE_OR_QUOTED = /^\s*([^\s"]+)\s*$|"([^"\\]+)"/g;
 
 /** Every secret that a value names: itself, or as texts in its JSON. */
 export function secretsIn(value: string): SecretName[] {
