@@ -141,7 +141,7 @@ describe('the environment of a service on Google Cloud', () => {
       ASSAY_SUBJECT_SECRET: 'sm://p/s',
       ASSAY_POLICY: '${NOT_THERE}/policy.json',
     });
-    expect(stderr).toContain('ASSAY_POLICY is "${NOT_THERE}/policy.json", but NOT_THERE is not set');
+    expect(stderr).toContain('ASSAY_POLICY names ${NOT_THERE}, but NOT_THERE is not set');
     expect(stderr).toContain('there is no secret s');
     expect(status).toBe(3);
   });
