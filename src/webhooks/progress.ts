@@ -55,8 +55,8 @@ export class Progress {
   }
 
   /**
-   * As the log has it. A webhook that is new begins with what happens from now on, and so does a predictor that it
-   * was not about until now.
+   * As the log has it. A webhook that is new begins with what happens from now on, and so does a predictor or a type
+   * that it was not about until now.
    * @throws Overtaken, StoreUnavailable
    */
   static async read(store: EventStore, webhook: Webhook, now: number): Promise<Progress> {
@@ -72,8 +72,10 @@ export class Progress {
       latest?.revision ?? NO_STREAM,
       last === undefined ? null : deliveredBy(last),
     );
-    if (state === null || !isSameScope(state.predictors, webhook.predictors)) {
-      await progress.begin(state?.predictors ?? (state === null ? [] : null));
+    const types = state?.types ?? webhook.types;
+    if (state === null) await progress.begin([], types);
+    else if (!isSameList(state.predictors, webhook.predictors) || !isSameList(types, webhook.types)) {
+      await progress.begin(state.predictors, types);
     }
     return progress;
   }
@@ -124,16 +126,24 @@ export class Progress {
     if (kept.type === WEBHOOK_DELIVERED) this.last = deliveredBy(kept);
   }
 
-  /** @param scope the predictors that it was about until now; null: all */
-  private async begin(scope: string[] | null): Promise<void> {
+  /**
+   * @param predictors that it was about until now; null: all
+   * @param types that it was sent until now
+   */
+  private async begin(predictors: string[] | null, types: readonly string[]): Promise<void> {
     for (const predictor of this.done.keys()) {
       if (!concerns(this.webhook, predictor)) this.done.delete(predictor);
     }
     for (const predictor of await this.predictors()) {
-      if (concerns({ predictors: scope }, predictor)) continue;
+      const isNew = !concerns({ predictors }, predictor);
+      if (!isNew && isSameList(types, this.webhook.types)) continue;
       const known = this.done.get(predictor) ?? NO_STREAM;
       const events = await this.store.readStream(predictorStream(predictor), known);
-      this.done.set(predictor, events.at(-1)?.revision ?? known);
+      // What was to be sent before still is: from the first such event on all counts as new.
+      const waits = ({ type }: StoredEvent): boolean =>
+        types.includes(type) && this.webhook.types.includes(type);
+      const first = isNew ? undefined : events.find(waits);
+      this.done.set(predictor, first === undefined ? (events.at(-1)?.revision ?? known) : first.revision - 1);
     }
     await this.keep(this.event(WEBHOOK_BEGUN, null, this.state()));
   }
@@ -158,10 +168,11 @@ export class Progress {
   }
 
   private state(): WebhookState {
-    const { name, predictors } = this.webhook;
+    const { name, predictors, types } = this.webhook;
     return {
       webhook: name,
       predictors: predictors === null ? null : [...predictors],
+      types: [...types],
       done: Object.fromEntries(this.done),
     };
   }
@@ -187,7 +198,7 @@ function deliveredBy(event: StoredEvent): LastDelivered {
   return { id, type, predictor, at: event.recordedAt };
 }
 
-function isSameScope(a: readonly string[] | null, b: readonly string[] | null): boolean {
+function isSameList(a: readonly string[] | null, b: readonly string[] | null): boolean {
   return (
     JSON.stringify(a === null ? null : [...a].sort()) === JSON.stringify(b === null ? null : [...b].sort())
   );
