@@ -116,14 +116,24 @@ export class Progress {
    * @throws Overtaken, StoreUnavailable
    */
   async keep(event: NewEvent): Promise<void> {
-    const stream = webhookStream(this.webhook.name, event.occurredAt);
-    const expected = stream === this.stream ? this.revision : NO_STREAM;
-    const result = await this.store.append(stream, expected, [event]);
+    const month = webhookStream(this.webhook.name, event.occurredAt);
+    // The last event of the latest month is the state: where a clock is behind, that month goes on.
+    const stream = month < this.stream ? this.stream : month;
+    const isSame = stream === this.stream;
+    if (!isSame) await this.unlessOvertaken();
+    const result = await this.store.append(stream, isSame ? this.revision : NO_STREAM, [event]);
     if (result.kind !== 'appended' && result.kind !== 'duplicate') throw new Overtaken(this.webhook.name);
     const [kept] = result.events as [StoredEvent];
     this.stream = stream;
     this.revision = kept.revision;
     if (kept.type === WEBHOOK_DELIVERED) this.last = deliveredBy(kept);
+  }
+
+  /** In a new month any first event fits: whether it follows what was read, only the month before says. */
+  private async unlessOvertaken(): Promise<void> {
+    if (this.stream === '') return;
+    const events = await this.store.readStream(this.stream, this.revision);
+    if (events.length > 0) throw new Overtaken(this.webhook.name);
   }
 
   /**

@@ -1,4 +1,4 @@
-/** How far a webhook is, as the log has it: over a change of its settings. */
+/** How far a webhook is, as the log has it: over a change of its settings and of the month. */
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { newEvent, predictorStream } from '#assay/event/envelope.js';
 import { CANARY_STARTED, PROMOTED, TRAFFIC_SPLIT } from '#assay/event/predictor.js';
 import { NO_STREAM } from '#assay/store/event-store.js';
 import { SqliteEventStore } from '#assay/store/event-store.sqlite.js';
-import { Progress } from '#assay/webhooks/progress.js';
+import { Overtaken, Progress } from '#assay/webhooks/progress.js';
 import { readWebhooks } from '#assay/webhooks/settings.js';
 import { type Folder, temporaryFolder } from '../given.js';
 import { hook } from './receiver.js';
@@ -57,4 +57,36 @@ it('ensures that what waits when a type is added is still sent', async () => {
   await read([PROMOTED, CANARY_STARTED]);
   await happened(TRAFFIC_SPLIT, CANARY_STARTED, PROMOTED, TRAFFIC_SPLIT);
   expect(await due(await read([PROMOTED, TRAFFIC_SPLIT]))).toEqual([2, 3]);
+});
+
+/** Says that the oldest event that waits was delivered, by a clock of its own. */
+async function deliver(progress: Progress, occurredAt: number): Promise<void> {
+  const [oldest] = await progress.due();
+  if (oldest === undefined) throw new Error('nothing is due');
+  await progress.keep({ ...progress.doneWith(oldest, 1, null), occurredAt });
+}
+
+/** Milliseconds. */
+function nextMonth(): number {
+  const now = new Date();
+  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 2);
+}
+
+it('ensures that in a new month, too, only one that knows the latest can write', async () => {
+  await read([PROMOTED]);
+  const [first, second] = [await read([PROMOTED]), await read([PROMOTED])];
+  await happened(PROMOTED, PROMOTED);
+  await deliver(first, Date.now());
+  await expect(deliver(second, nextMonth())).rejects.toThrow(Overtaken);
+  expect(await due(await read([PROMOTED]))).toEqual([1]);
+  await deliver(first, nextMonth());
+  expect(await due(await read([PROMOTED]))).toEqual([]);
+});
+
+it('ensures that a clock that is behind writes in the month that was read', async () => {
+  await read([PROMOTED]);
+  await happened(PROMOTED, PROMOTED);
+  await deliver(await read([PROMOTED]), nextMonth());
+  await deliver(await read([PROMOTED]), Date.now());
+  expect(await due(await read([PROMOTED]))).toEqual([]);
 });
