@@ -29,7 +29,7 @@ export function secretNamed(value: string): SecretName | null {
 }
 
 /** The value itself, or the texts in its JSON. */
-const WHOLE_OR_QUOTED = /^\s*(\S+)\s*$|"([^"\\]+)"/g;
+const WHOLE_OR_QUOTED = /^\s*([^\s"]+)\s*$|"([^"\\]+)"/g;
 
 /** Every secret that a value names: itself, or as texts in its JSON. */
 export function secretsIn(value: string): SecretName[] {
@@ -48,8 +48,8 @@ export function withSecrets(value: string, secretOf: (name: SecretName) => strin
 }
 
 /**
- * Replaces `${NAME}`, and the name of a file of webhooks by what it holds. What is not there is added to `missing`
- * and stays as it is.
+ * Replaces `${NAME}`, and the name of a file of webhooks by what it holds. What is not there is added to `missing`;
+ * a reference to it stays as it is. No message holds a value, which may be a secret.
  */
 export function expanded(environment: Environment, missing: string[]): Environment {
   const entries = Object.entries(environment).map(([name, given]) => {
@@ -57,7 +57,7 @@ export function expanded(environment: Environment, missing: string[]): Environme
     const value = name === 'ASSAY_WEBHOOKS' ? textIn(given.trim(), missing) : given;
     const text = value.replace(/\$\{(\w+)\}/g, (whole, other: string) => {
       const found = environment[other];
-      if (found === undefined) missing.push(`${name} is "${value}", but ${other} is not set`);
+      if (found === undefined) missing.push(`${name} names ${whole}, but ${other} is not set`);
       return found ?? whole;
     });
     return [name, text];
@@ -65,16 +65,22 @@ export function expanded(environment: Environment, missing: string[]): Environme
   return Object.fromEntries(entries) as Environment;
 }
 
-/** The webhooks themselves, or the name of a file that holds them. */
+/** Whether it is the name of a file that holds the webhooks. */
+export function isWebhooksFile(webhooks: string): boolean {
+  return webhooks !== '' && !/^[[{]/.test(webhooks) && secretNamed(webhooks) === null;
+}
+
+/** The webhooks themselves, or what the file holds. What was given may be a secret: no message holds any of it. */
 function textIn(webhooks: string, missing: string[]): string {
-  if (webhooks === '' || webhooks.startsWith('[') || secretNamed(webhooks) !== null) return webhooks;
+  if (!isWebhooksFile(webhooks)) return webhooks;
   try {
     return readFileSync(webhooks, 'utf8');
   } catch (error) {
+    const { code = 'unreadable' } = error as NodeJS.ErrnoException;
     missing.push(
-      `ASSAY_WEBHOOKS is "${webhooks}": give a JSON list or a file that holds one (${(error as Error).message})`,
+      `ASSAY_WEBHOOKS is no JSON, and no file that can be read (${code}): give a JSON list or a file that holds one`,
     );
-    return webhooks;
+    return '';
   }
 }
 

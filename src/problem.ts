@@ -27,6 +27,7 @@ const PROBLEMS = {
   'unknown-key': [404, 'Unknown API key'],
   'no-canary': [404, 'No canary runs'],
   'unknown-challenger': [404, 'Unknown challenger'],
+  'other-canary': [409, 'Another version is the canary'],
   conflict: [409, 'The request does not fit the present state'],
   'too-large': [413, 'The body is too large'],
   'unsupported-media-type': [415, 'Unsupported media type'],

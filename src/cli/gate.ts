@@ -13,6 +13,7 @@ const PAUSE_LIMIT_SECONDS = 30;
 
 interface GateOptions extends ServerOptions {
   predictor: string;
+  canary?: string;
   wait: number;
   json: boolean;
   markdown: boolean;
@@ -22,6 +23,7 @@ export function gateCommand(): Command {
   const command = new Command('gate')
     .description('Ask whether the canary may take all traffic')
     .requiredOption('--predictor <name>', 'whose canary')
+    .option('--canary <version>', 'the version that must be the canary; an error while another one is')
     .option('--wait <duration>', 'how long to wait for a verdict, such as 90s, 30m or 6h', seconds, 0)
     .option('--json', 'print the health answer as JSON', false)
     .option('--markdown', 'print it as Markdown, for the comment on a pull request', false);
@@ -35,11 +37,11 @@ export function gateCommand(): Command {
     });
 }
 
-async function gate({ predictor, wait, json, markdown, ...options }: GateOptions): Promise<number> {
+async function gate({ predictor, canary, wait, json, markdown, ...options }: GateOptions): Promise<number> {
   const client = ServiceClient.with(options);
   const deadline = Date.now() + wait * 1000;
   for (;;) {
-    const { health, retryAfter } = await ask(client, predictor);
+    const { health, retryAfter } = await ask(client, predictor, canary);
     const left = (deadline - Date.now()) / 1000;
     const isDecided = EXIT[health.verdict] !== 2;
     if (isDecided || left <= 0) {
@@ -75,8 +77,10 @@ function endProgress(): void {
 async function ask(
   client: ServiceClient,
   predictor: string,
+  canary?: string,
 ): Promise<{ health: HealthAnswer; retryAfter: number }> {
-  const response = await client.fetch(`/v1/predictors/${encodeURIComponent(predictor)}/canary/gate`);
+  const query = canary === undefined ? '' : `?version=${encodeURIComponent(canary)}`;
+  const response = await client.fetch(`/v1/predictors/${encodeURIComponent(predictor)}/canary/gate${query}`);
   const answer = (await response.json()) as HealthAnswer & { detail?: string };
   if (!(answer.verdict in EXIT)) {
     throw Refused.by(response, answer.detail ?? `The gate answered ${response.status}.`);

@@ -13,11 +13,13 @@ export const WEBHOOK_GIVEN_UP = 'assay.webhook.given_up';
 /** Predictor -> revision in its stream up to which its events are done with. */
 export type Revisions = Record<string, number>;
 
-/** `assay.webhook.begun`: it is new, or is about other predictors than before. */
+/** `assay.webhook.begun`: it is new, or is about other predictors or types than before. */
 export interface WebhookState {
   webhook: string;
   /** The predictors it is about; null: all. */
   predictors: string[] | null;
+  /** The types it is sent; not told by events of the first releases. */
+  types?: string[];
   /** A predictor that is not among them was made later, and is sent from its beginning. */
   done: Revisions;
 }

@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify';
 import { Scope } from '../access/scope.js';
 import type { Verdict } from '../event/predictor.js';
 import { Route } from '../http/route.js';
+import { Problem } from '../problem.js';
 import { type CanaryHealth, Judge } from './judge.js';
 import type { TimelinePoint } from './verdict.js';
 
@@ -16,8 +17,17 @@ const GATE_STATUS: Record<GateFor, Record<Verdict, number>> = {
   rollback: { promote: 409, hold: 425, insufficient: 425, rollback: 200 },
 };
 
+const VERSION = {
+  type: 'string',
+  minLength: 1,
+  description: 'the version that is asked about; 409 other-canary while another one is the canary',
+} as const;
+
+const HEALTH_ROUTE = { query: { version: VERSION } } as const;
+
 const GATE_ROUTE = {
   query: {
+    version: VERSION,
     for: {
       type: 'string',
       enum: ['promote', 'rollback'],
@@ -35,8 +45,9 @@ export class CanaryController {
   @Get()
   @Scope('read', 'predictor')
   @ApiOperation({ summary: 'Verdict, reason and every check with its evidence' })
-  async health(@Param('predictor') predictor: string): Promise<object> {
-    return healthDocument(predictor, await this.judge.health(predictor));
+  @Route(HEALTH_ROUTE)
+  async health(@Param('predictor') predictor: string, @Query('version') version?: string): Promise<object> {
+    return healthDocument(predictor, await this.healthOf(predictor, version));
   }
 
   @Get('gate')
@@ -46,9 +57,10 @@ export class CanaryController {
   gate(
     @Param('predictor') predictor: string,
     @Query('for') wanted: GateFor,
+    @Query('version') version: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<object> {
-    return this.answerGate(predictor, wanted, reply);
+    return this.answerGate(predictor, wanted, version, reply);
   }
 
   @Post('gate')
@@ -59,17 +71,34 @@ export class CanaryController {
   gateByPost(
     @Param('predictor') predictor: string,
     @Query('for') wanted: GateFor,
+    @Query('version') version: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<object> {
-    return this.answerGate(predictor, wanted, reply);
+    return this.answerGate(predictor, wanted, version, reply);
   }
 
-  private async answerGate(predictor: string, wanted: GateFor, reply: FastifyReply): Promise<object> {
-    const health = await this.judge.health(predictor);
+  private async answerGate(
+    predictor: string,
+    wanted: GateFor,
+    version: string | undefined,
+    reply: FastifyReply,
+  ): Promise<object> {
+    const health = await this.healthOf(predictor, version);
     const status = GATE_STATUS[wanted][health.verdict];
     reply.status(status);
     if (status === 425) reply.header('retry-after', String(retryAfterSeconds(health)));
     return healthDocument(predictor, health);
+  }
+
+  /** A verdict stands for as long as its canary runs: it must not be taken for one about the next release. */
+  private async healthOf(predictor: string, version: string | undefined): Promise<CanaryHealth> {
+    const health = await this.judge.health(predictor);
+    const running = health.canary.canary;
+    if (version === undefined || version === running) return health;
+    throw new Problem(
+      'other-canary',
+      `The canary of ${predictor} is ${running}, not ${version}. End it (promote or rollback), and start ${version} as canary first: POST /v1/predictors/${predictor}/deployments with "canary": {}.`,
+    );
   }
 }
 

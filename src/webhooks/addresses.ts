@@ -9,13 +9,18 @@ const FORBIDDEN = new BlockList();
 FORBIDDEN.addSubnet('169.254.0.0', 16, 'ipv4');
 FORBIDDEN.addSubnet('0.0.0.0', 8, 'ipv4');
 FORBIDDEN.addSubnet('fe80::', 10, 'ipv6');
-// The metadata servers of AWS, Alibaba and Oracle, outside of the link-local ranges.
-FORBIDDEN.addAddress('fd00:ec2::254', 'ipv6');
+// The same link-local range, as NAT64, 6to4 and old IPv4-compatible addresses carry it.
+FORBIDDEN.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6');
+FORBIDDEN.addSubnet('2002:a9fe::', 32, 'ipv6');
+FORBIDDEN.addSubnet('::a9fe:0', 112, 'ipv6');
+// The metadata servers of AWS, Google, Alibaba and Oracle, outside of the link-local ranges.
+FORBIDDEN.addSubnet('fd00:ec2::', 32, 'ipv6');
+FORBIDDEN.addAddress('fd20:ce::254', 'ipv6');
 FORBIDDEN.addAddress('100.100.100.200', 'ipv4');
 FORBIDDEN.addAddress('192.0.0.192', 'ipv4');
 FORBIDDEN.addAddress('::', 'ipv6');
 
-const METADATA = /^(metadata|metadata\.google\.internal|instance-data)\.?$/i;
+const METADATA = /^(metadata|metadata\.google\.internal|metadata\.goog|instance-data)\.?$/i;
 
 /** @param host name or address, an IPv6 address in brackets or without */
 export function isForbidden(host: string): boolean {

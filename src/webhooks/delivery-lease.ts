@@ -8,6 +8,7 @@ const TTL_MS = 30_000;
 export class DeliveryLease {
   /** By this process's own monotonic clock, from before the request: never later than the store sees it. */
   private heldUntil = 0;
+  private taking = 0;
   private asking: Promise<void> | null = null;
 
   /**
@@ -38,6 +39,11 @@ export class DeliveryLease {
     return performance.now() < this.heldUntil;
   }
 
+  /** Changes whenever another process may have delivered meanwhile: what was known before may be out of date. */
+  get term(): number {
+    return this.taking;
+  }
+
   /** Lets another process go on at once. */
   async release(): Promise<void> {
     if (!this.isHeld()) return;
@@ -57,6 +63,7 @@ export class DeliveryLease {
       note,
     });
     const isOurs = state.holder === this.holder;
+    if (isOurs && performance.now() >= this.heldUntil) this.taking += 1;
     this.heldUntil = isOurs ? before + TTL_MS : 0;
     if (!isOurs && state.note !== null) this.told(state.note);
   }

@@ -49,6 +49,8 @@ export interface DeliveryDependencies {
 
 export class Delivery {
   private progress: Progress | null = null;
+  /** The term of the lease that it was read in. */
+  private term = 0;
   private waiting: Due[] = [];
   /** At the oldest event that waits; they failed. */
   private attempts = 0;
@@ -142,13 +144,20 @@ export class Delivery {
       this.forget();
       return null;
     }
-    this.progress ??= await Progress.read(store, this.webhook, Date.now());
+    const { term } = lease;
+    if (this.progress !== null && this.term === term) return this.progress;
+    const read = await Progress.read(store, this.webhook, Date.now());
+    // When nobody else has delivered meanwhile, what is known here still stands, with the attempts that failed.
+    if (this.progress === null || !this.progress.isAsFarAs(read)) {
+      this.forget();
+      this.progress = read;
+    }
+    this.term = term;
     return this.progress;
   }
 
   private async sendDue(): Promise<void> {
     if (this.isOff) return;
-    const { lease } = this.by;
     const progress = await this.ready();
     if (progress === null) return;
     if (this.unkept !== null) await this.keep(progress, this.unkept);
@@ -156,7 +165,7 @@ export class Delivery {
     if (this.waiting.length === 0) this.clear();
     for (let due = this.waiting[0]; due !== undefined; due = this.waiting[0]) {
       if (this.isStopping || this.isOff || Date.now() < this.retryAt) return;
-      if (!(await lease.heldFor(HOLD_MS))) return this.forget();
+      if ((await this.ready()) !== progress) return this.sendDue();
       await this.attempt(progress, due);
     }
   }

@@ -55,8 +55,8 @@ export class Progress {
   }
 
   /**
-   * As the log has it. A webhook that is new begins with what happens from now on, and so does a predictor that it
-   * was not about until now.
+   * As the log has it. A webhook that is new begins with what happens from now on, and so does a predictor or a type
+   * that it was not about until now.
    * @throws Overtaken, StoreUnavailable
    */
   static async read(store: EventStore, webhook: Webhook, now: number): Promise<Progress> {
@@ -72,14 +72,21 @@ export class Progress {
       latest?.revision ?? NO_STREAM,
       last === undefined ? null : deliveredBy(last),
     );
-    if (state === null || !isSameScope(state.predictors, webhook.predictors)) {
-      await progress.begin(state?.predictors ?? (state === null ? [] : null));
+    const types = state?.types ?? webhook.types;
+    if (state === null) await progress.begin([], types);
+    else if (!isSameList(state.predictors, webhook.predictors) || !isSameList(types, webhook.types)) {
+      await progress.begin(state.predictors, types);
     }
     return progress;
   }
 
   get lastDelivered(): LastDelivered | null {
     return this.last;
+  }
+
+  /** Whether nothing was written down between the two. */
+  isAsFarAs(other: Progress): boolean {
+    return this.stream === other.stream && this.revision === other.revision;
   }
 
   /** Everything that is due, in the order in which it is sent: that of the log, and of its stream in any case. */
@@ -109,9 +116,12 @@ export class Progress {
    * @throws Overtaken, StoreUnavailable
    */
   async keep(event: NewEvent): Promise<void> {
-    const stream = webhookStream(this.webhook.name, event.occurredAt);
-    const expected = stream === this.stream ? this.revision : NO_STREAM;
-    const result = await this.store.append(stream, expected, [event]);
+    const month = webhookStream(this.webhook.name, event.occurredAt);
+    // The last event of the latest month is the state: where a clock is behind, that month goes on.
+    const stream = month < this.stream ? this.stream : month;
+    const isSame = stream === this.stream;
+    if (!isSame) await this.unlessOvertaken();
+    const result = await this.store.append(stream, isSame ? this.revision : NO_STREAM, [event]);
     if (result.kind !== 'appended' && result.kind !== 'duplicate') throw new Overtaken(this.webhook.name);
     const [kept] = result.events as [StoredEvent];
     this.stream = stream;
@@ -119,16 +129,31 @@ export class Progress {
     if (kept.type === WEBHOOK_DELIVERED) this.last = deliveredBy(kept);
   }
 
-  /** @param scope the predictors that it was about until now; null: all */
-  private async begin(scope: string[] | null): Promise<void> {
+  /** In a new month any first event fits: whether it follows what was read, only the month before says. */
+  private async unlessOvertaken(): Promise<void> {
+    if (this.stream === '') return;
+    const events = await this.store.readStream(this.stream, this.revision);
+    if (events.length > 0) throw new Overtaken(this.webhook.name);
+  }
+
+  /**
+   * @param predictors that it was about until now; null: all
+   * @param types that it was sent until now
+   */
+  private async begin(predictors: string[] | null, types: readonly string[]): Promise<void> {
     for (const predictor of this.done.keys()) {
       if (!concerns(this.webhook, predictor)) this.done.delete(predictor);
     }
     for (const predictor of await this.predictors()) {
-      if (concerns({ predictors: scope }, predictor)) continue;
+      const isNew = !concerns({ predictors }, predictor);
+      if (!isNew && isSameList(types, this.webhook.types)) continue;
       const known = this.done.get(predictor) ?? NO_STREAM;
       const events = await this.store.readStream(predictorStream(predictor), known);
-      this.done.set(predictor, events.at(-1)?.revision ?? known);
+      // What was to be sent before still is: from the first such event on all counts as new.
+      const waits = ({ type }: StoredEvent): boolean =>
+        types.includes(type) && this.webhook.types.includes(type);
+      const first = isNew ? undefined : events.find(waits);
+      this.done.set(predictor, first === undefined ? (events.at(-1)?.revision ?? known) : first.revision - 1);
     }
     await this.keep(this.event(WEBHOOK_BEGUN, null, this.state()));
   }
@@ -153,10 +178,11 @@ export class Progress {
   }
 
   private state(): WebhookState {
-    const { name, predictors } = this.webhook;
+    const { name, predictors, types } = this.webhook;
     return {
       webhook: name,
       predictors: predictors === null ? null : [...predictors],
+      types: [...types],
       done: Object.fromEntries(this.done),
     };
   }
@@ -182,7 +208,7 @@ function deliveredBy(event: StoredEvent): LastDelivered {
   return { id, type, predictor, at: event.recordedAt };
 }
 
-function isSameScope(a: readonly string[] | null, b: readonly string[] | null): boolean {
+function isSameList(a: readonly string[] | null, b: readonly string[] | null): boolean {
   return (
     JSON.stringify(a === null ? null : [...a].sort()) === JSON.stringify(b === null ? null : [...b].sort())
   );

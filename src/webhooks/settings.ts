@@ -32,7 +32,9 @@ function listIn(text: string, wrong: (detail: string) => void): Fields[] {
   try {
     list = JSON.parse(text);
   } catch (error) {
-    wrong(`it cannot be read as JSON (${(error as Error).message})`);
+    // The message itself quotes what stands around the mistake, which may be a secret.
+    const [place] = /at position \d+/.exec((error as Error).message) ?? [];
+    wrong(`it cannot be read as JSON${place === undefined ? '' : `: there is a mistake ${place}`}`);
     return [];
   }
   if (!Array.isArray(list) || !list.every(isFields)) {

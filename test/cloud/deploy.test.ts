@@ -191,6 +191,11 @@ describe('what is wrong', () => {
     ['app.yaml', replaced(/sm:.*/, 'not-so-secret-now'), 'ASSAY_SUBJECT_SECRET is a secret in a file'],
     ['app.yaml', replaced(/ASSAY_SUBJECT_SECRET:.*/, ''), 'ASSAY_SUBJECT_SECRET must be given'],
     ['app.yaml', replaced('HOST: 0.0.0.0', 'HOST: 127.0.0.1'), 'HOST must be 0.0.0.0'],
+    [
+      'app.yaml',
+      replaced('HOST: 0.0.0.0', 'HOST: 0.0.0.0\n  ASSAY_WEBHOOKS: package.json'),
+      'ASSAY_WEBHOOKS names a file, which is not uploaded',
+    ],
     ['app.yaml', replaced('${GOOGLE_CLOUD_PROJECT}/assay', '${PROJEKT}/assay'), 'PROJEKT is not set'],
     [
       'cron.yaml',

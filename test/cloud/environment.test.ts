@@ -1,6 +1,6 @@
 /** Secrets of Secret Manager and references to other variables, as a service meets them at its start. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { secretNamed } from '#assay/environment.js';
+import { secretNamed, secretsIn, withSecrets } from '#assay/environment.js';
 import { assay, call, type Folder, serviceEnvironment, startService, temporaryFolder } from '../given.js';
 import { GoogleApis } from '../google-apis.js';
 
@@ -14,6 +14,19 @@ describe('the name of a secret', () => {
     ['a secret that is none of these', null],
   ])('ensures that "%s" is read as %j', (value, name) => {
     expect(secretNamed(value)).toEqual(name);
+  });
+});
+
+describe('the secrets in a value', () => {
+  const named = { project: 'p', secret: 'n', version: 'latest' };
+
+  it.each([
+    ['alone', ' sm://p/n\n', 'told'],
+    ['as a text in compact JSON', '[{"name":"a","secret":"sm://p/n"}]', '[{"name":"a","secret":"told"}]'],
+    ['as a text in JSON', '[{ "secret": "sm://p/n" }]', '[{ "secret": "told" }]'],
+  ])('ensures that one is found and replaced %s', (_, value, replaced) => {
+    expect(secretsIn(value)).toEqual([named]);
+    expect(withSecrets(value, () => 'told')).toBe(replaced);
   });
 });
 
@@ -128,7 +141,7 @@ describe('the environment of a service on Google Cloud', () => {
       ASSAY_SUBJECT_SECRET: 'sm://p/s',
       ASSAY_POLICY: '${NOT_THERE}/policy.json',
     });
-    expect(stderr).toContain('ASSAY_POLICY is "${NOT_THERE}/policy.json", but NOT_THERE is not set');
+    expect(stderr).toContain('ASSAY_POLICY names ${NOT_THERE}, but NOT_THERE is not set');
     expect(stderr).toContain('there is no secret s');
     expect(status).toBe(3);
   });

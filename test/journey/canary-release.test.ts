@@ -120,6 +120,23 @@ describe('a canary that is worse', () => {
     expect(body.policy.latencyLimitMs).toBe(500);
   });
 
+  it('ensures that a verdict is not taken for one about another version', async () => {
+    const path = '/v1/predictors/worse/canary';
+    expect((await call(service.url, `${path}?version=v2`)).status).toBe(200);
+    expect((await call(service.url, `${path}/gate?for=rollback&version=v2`)).status).toBe(200);
+    for (const route of ['?version=v3', '/gate?version=v3', '/gate?for=rollback&version=v3']) {
+      const { status, body } = await call(service.url, `${path}${route}`);
+      expect([status, body.type]).toEqual([409, 'urn:assay:problem:other-canary']);
+      expect(body.detail).toContain('The canary of worse is v2, not v3.');
+    }
+    const ask = (canary: string) =>
+      assay(['gate', '--predictor', 'worse', '--canary', canary, '--server', service.url], {});
+    expect(await ask('v2')).toMatchObject({ status: 1 });
+    const other = await ask('v3');
+    expect(other).toMatchObject({ status: 3 });
+    expect(other.stderr).toContain('start v3 as canary first');
+  });
+
   it('ensures that the gate says so by its status, and the command by its exit status', async () => {
     const answer = await gate('worse');
     expect(answer.status).toBe(409);

@@ -1,5 +1,6 @@
 /** What a webhook's settings may say, where none is sent to, how long it waits, and how it signs. */
 import { describe, expect, it } from '@jest/globals';
+import { expanded } from '#assay/environment.js';
 import { isForbidden } from '#assay/webhooks/addresses.js';
 import { milliseconds } from '#assay/webhooks/sender.js';
 import { readWebhooks } from '#assay/webhooks/settings.js';
@@ -56,8 +57,21 @@ describe('the settings of webhooks', () => {
     expect(errorsOf(webhooks).every((error) => error.startsWith('ASSAY_WEBHOOKS: '))).toBe(true);
   });
 
-  it('ensures that no message holds a secret', () => {
-    expect(errorsOf([{ ...GOOD, secret: 'my own word', name: '' }]).join()).not.toContain('my own word');
+  it.each([
+    ['a field', JSON.stringify([{ ...GOOD, secret: 'my own word', name: '' }])],
+    ['no list', JSON.stringify({ ...GOOD, secret: 'my own word' })],
+    ['broken JSON', '[{"name": "chat", "secret": "my own word" x}]'],
+    ['a text without quotes', '[{"name": "chat", "secret": my own word}]'],
+    ['a comma too many', '[{"secret": "my own word",}]'],
+    ['an end too early', '[{"name": "my own word'],
+    ['a reference', '[{"secret": "my own word", "url": "https://${NOT_THERE}/"}]'],
+    ['neither JSON nor a file', 'my own word'],
+  ])('ensures that no message holds a secret when there is %s to complain of', (_, webhooks) => {
+    const errors: string[] = [];
+    const { ASSAY_WEBHOOKS } = expanded({ ASSAY_WEBHOOKS: webhooks }, errors);
+    readWebhooks(ASSAY_WEBHOOKS ?? '', errors);
+    expect(errors).not.toEqual([]);
+    expect(errors.join()).not.toMatch(/my|own|word/);
   });
 });
 
@@ -71,6 +85,17 @@ describe('addresses', () => {
     ['::ffff:169.254.1.1', true],
     ['::ffff:127.0.0.1', false],
     ['fd00:ec2::254', true],
+    ['fd00:ec2::23', true],
+    ['fd00:ec3::1', false],
+    ['[fd20:ce::254]', true],
+    ['64:ff9b::a9fe:a9fe', true],
+    ['64:ff9b::169.254.169.254', true],
+    ['64:ff9b::a00:1', false],
+    ['2002:a9fe:a9fe::1', true],
+    ['2002:a00:1::1', false],
+    ['::a9fe:a9fe', true],
+    ['::1', false],
+    ['metadata.goog', true],
     ['metadata.google.internal', true],
     ['metadata.google.internal.', true],
     ['metadata.example', false],

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidConfiguration, readConfiguration } from '../../configuration.js';
-import { expanded, secretNamed, withSecrets } from '../../environment.js';
+import { expanded, isWebhooksFile, secretNamed, withSecrets } from '../../environment.js';
 import { type AppYaml, readAppYaml } from './app-yaml.js';
 import { readCronYaml } from './cron-yaml.js';
 import { checkDockerfile } from './dockerfile.js';
@@ -36,7 +36,7 @@ export function checkDeployment(root: string, project: string, cronRoutes: Reado
   const findings: Checked['findings'] = [
     ['app.yaml', listed(app.errors, `${app.content?.runtime}, service ${app.content?.service ?? 'default'}`)],
     ['cron.yaml', listed(cron.errors, `${cron.content?.cron.length} jobs, the service has their routes`)],
-    ['environment', app.content === null ? [] : checkEnvironment(environment)],
+    ['environment', app.content === null ? [] : checkEnvironment(app.content, environment)],
     ['entrypoint', [checkEntrypoint(root, started)]],
     ['Node.js', [checkEngine(root, engine)]],
     ['upload', checkUpload(root, ['package.json', 'package-lock.json', ...(started ? [started] : [])])],
@@ -58,7 +58,7 @@ function environmentOf(app: AppYaml | null, project: string): Record<string, str
 }
 
 /** Held to the service's own reader, and to what App Engine is: many instances without a disk. */
-function checkEnvironment(environment: Record<string, string | undefined>): Finding[] {
+function checkEnvironment(app: AppYaml, environment: Record<string, string | undefined>): Finding[] {
   const found: Finding[] = [];
   const missing: string[] = [];
   expanded(environment, missing);
@@ -89,6 +89,11 @@ function checkEnvironment(environment: Record<string, string | undefined>): Find
   } else if (secretNamed(secret) === null) {
     found.push(
       error('ASSAY_SUBJECT_SECRET is a secret in a file: name one of Secret Manager, sm://PROJECT/NAME'),
+    );
+  }
+  if (isWebhooksFile(String(app.env_variables?.ASSAY_WEBHOOKS ?? '').trim())) {
+    found.push(
+      error('ASSAY_WEBHOOKS names a file, which is not uploaded: give the list itself or sm://PROJECT/NAME'),
     );
   }
   if (environment.HOST !== '0.0.0.0') {
