@@ -113,19 +113,19 @@ async function fill(): Promise<void> {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 }
 
-async function health(): Promise<number> {
+async function health(path = `/v1/predictors/${PREDICTOR}/canary`): Promise<number> {
   const asked = performance.now();
-  const response = await fetch(`${assay.url}/v1/predictors/${PREDICTOR}/canary`);
+  const response = await fetch(assay.url + path);
   await response.text();
   if (!response.ok) throw new Error(`the health answered ${response.status}`);
   return performance.now() - asked;
 }
 
-async function ask(forSeconds: number): Promise<number[]> {
+async function ask(forSeconds: number, path?: string): Promise<number[]> {
   const took: number[] = [];
   const until = performance.now() + forSeconds * 1000;
   while (performance.now() < until) {
-    took.push(await health());
+    took.push(await health(path));
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
   return took;
@@ -169,6 +169,7 @@ console.log(
 );
 console.log(`the first answer: ${(await health()).toFixed(0)} ms`);
 await ask(2);
+report('for comparison: GET /healthz', await ask(20, '/healthz'));
 report('while nothing moves', await ask(20));
 let isOver = false;
 const sending = live(() => isOver);
