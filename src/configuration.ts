@@ -1,5 +1,11 @@
 /** Environment -> one frozen object. Reports every error at once, each with what to do. */
 import { readFileSync } from 'node:fs';
+import {
+  storeOf,
+  type StoreConfiguration,
+  warehouseOf,
+  type WarehouseConfiguration,
+} from './configuration.places.js';
 import { VARIABLES } from './configuration.variables.js';
 import { completePolicy, DEFAULT_POLICY, type PartialPolicy, type Policy } from './event/policy.js';
 import { readWebhooks } from './webhooks/settings.js';
@@ -16,24 +22,13 @@ export interface RateLimit {
   readonly requests: number;
   readonly windowMs: number;
 }
-export type StoreConfiguration =
-  | { readonly kind: 'sqlite'; readonly path: string }
-  | {
-      readonly kind: 'firestore';
-      readonly project: string;
-      readonly database: string;
-      /** host:port of a server in the place of Google's; FIRESTORE_EMULATOR_HOST. */
-      readonly emulator: string | null;
-      /** How long the youngest events are kept back from readers of the log, milliseconds. */
-      readonly horizonMs: number;
-    };
 
 export interface Configuration {
   /** 0 takes any free port. */
   readonly port: number;
   readonly host: string;
   readonly store: StoreConfiguration;
-  readonly warehouse: { readonly kind: 'duckdb'; readonly path: string } | BigQueryConfiguration;
+  readonly warehouse: WarehouseConfiguration;
   /** Key of the subjects' HMAC; null: one is made and kept beside the events. */
   readonly subjectSecret: string | null;
   /** Whether a prediction is refused or served unrecorded while the store cannot write. */
@@ -64,17 +59,6 @@ export type TelemetryTarget = 'off' | 'otlp' | 'google';
 export interface Telemetry {
   readonly traces: TelemetryTarget;
   readonly metrics: TelemetryTarget;
-}
-
-/** A dataset of BigQuery, how it is reached, and what a question may read. */
-export interface BigQueryConfiguration {
-  readonly kind: 'bigquery';
-  readonly project: string;
-  readonly dataset: string;
-  readonly location: string;
-  readonly endpoint: string | null;
-  readonly storageEndpoint: string | null;
-  readonly maxGib: number;
 }
 
 /** Variables that are for the commands beside `serve`. */
@@ -167,88 +151,6 @@ function portOf(text: string, errors: string[]): number {
   if (/^\d+$/.test(text) && port <= 65_535) return port;
   errors.push(`PORT is "${text}": give a number from 0 to 65535`);
   return 0;
-}
-
-function storeOf(
-  text: (name: string) => string,
-  environment: Record<string, string | undefined>,
-  errors: string[],
-): StoreConfiguration {
-  const given = text('ASSAY_STORE');
-  if (!given.startsWith('firestore:')) {
-    return { kind: 'sqlite', path: pathOf('ASSAY_STORE', 'sqlite', given, errors) };
-  }
-  const [, project = '', database = '(default)'] = FIRESTORE_PATTERN.exec(given) ?? [];
-  if (project === '') {
-    errors.push(
-      `ASSAY_STORE is "${given}": give firestore:PROJECT or firestore:PROJECT/DATABASE, with the ids as gcloud shows them`,
-    );
-  }
-  const seconds = Number(text('ASSAY_SETTLE_SECONDS'));
-  if (!(seconds >= 0.1 && seconds <= 300)) {
-    errors.push(
-      `ASSAY_SETTLE_SECONDS is "${text('ASSAY_SETTLE_SECONDS')}": give a number of seconds from 0.1 to 300`,
-    );
-  }
-  const emulator = environment.FIRESTORE_EMULATOR_HOST?.trim() || null;
-  if (emulator !== null && !/^\S+:\d+$/.test(emulator)) {
-    errors.push(`FIRESTORE_EMULATOR_HOST is "${emulator}": give host:port`);
-  }
-  return { kind: 'firestore', project, database, emulator, horizonMs: seconds * 1_000 };
-}
-
-/** Ids of projects, those of old domains included, and of databases. */
-const FIRESTORE_PATTERN =
-  /^firestore:((?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9])(?:\/(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]))?$/;
-
-function pathOf(name: string, kind: string, text: string, errors: string[]): string {
-  const path = text.startsWith(`${kind}:`) ? text.slice(kind.length + 1) : '';
-  if (path === '') {
-    const cloud = name === 'ASSAY_STORE' ? ', or firestore:PROJECT' : '';
-    errors.push(`${name} is "${text}": give ${kind}:PATH, such as ${fallbackOf(name)}${cloud}`);
-  }
-  return path;
-}
-
-function warehouseOf(text: (name: string) => string, errors: string[]): Configuration['warehouse'] {
-  const given = text('ASSAY_WAREHOUSE');
-  if (!given.startsWith('bigquery:')) {
-    return { kind: 'duckdb', path: pathOf('ASSAY_WAREHOUSE', 'duckdb', given, errors) };
-  }
-  const [, project = '', dataset = ''] = /^bigquery:([a-z0-9:.-]+)\.([A-Za-z0-9_]+)$/.exec(given) ?? [];
-  if (dataset === '') {
-    errors.push(
-      `ASSAY_WAREHOUSE is "${given}": give bigquery:PROJECT.DATASET, such as bigquery:my-project.assay`,
-    );
-  }
-  const maxGib = Number(text('ASSAY_BIGQUERY_MAX_GIB'));
-  if (!(Number.isInteger(maxGib) && maxGib > 0)) {
-    errors.push(
-      `ASSAY_BIGQUERY_MAX_GIB is "${text('ASSAY_BIGQUERY_MAX_GIB')}": give a whole number from 1, such as 100`,
-    );
-  }
-  return {
-    kind: 'bigquery',
-    project,
-    dataset,
-    location: text('ASSAY_BIGQUERY_LOCATION'),
-    endpoint: urlOf('ASSAY_BIGQUERY_ENDPOINT', text, errors),
-    storageEndpoint: urlOf('ASSAY_BIGQUERY_STORAGE_ENDPOINT', text, errors),
-    maxGib,
-  };
-}
-
-function urlOf(name: string, text: (name: string) => string, errors: string[]): string | null {
-  const given = text(name);
-  if (given === '') return null;
-  if (!/^https?:\/\/[^/]+$/.test(given)) {
-    errors.push(`${name} is "${given}": give a URL without a path, such as http://127.0.0.1:9050`);
-  }
-  return given;
-}
-
-function fallbackOf(name: string): string {
-  return VARIABLES.find((variable) => variable.name === name)?.fallback ?? '';
 }
 
 function secretOf(text: string, errors: string[]): string | null {
