@@ -103,7 +103,7 @@ export async function configurationFrom(given: NodeJS.ProcessEnv): Promise<Confi
 /** Loaded only where there is a policy to be read: commands on files answer sooner without. */
 async function policyReader(): Promise<(policy: unknown) => string[]> {
   const { validatorOf } = await import('../http/validation.js');
-  const { PolicyRequest } = await import('../intake/requests.dto.js');
+  const { PolicyRequest } = await import('../intake/canaries.dto.js');
   const { policyError } = await import('../intake/predictor-rules.js');
   const reader = validatorOf(PolicyRequest);
   return (policy) => {

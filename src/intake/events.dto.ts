@@ -43,7 +43,8 @@ import {
   type RecordedBackend,
 } from './backends.dto.js';
 import { ChallengerPolicyRequest } from './challengers.dto.js';
-import { EndCanaryRequest, ExactlyOneAnswer, PolicyRequest, Saying, SPLIT_SCHEMA } from './requests.dto.js';
+import { PolicyRequest } from './canaries.dto.js';
+import { EndCanaryRequest, ExactlyOneAnswer, Saying, SPLIT_SCHEMA } from './requests.dto.js';
 
 /** CloudEvents 1.0 around one of the event types below. Extension attributes are accepted and ignored. */
 @JSONSchema({ additionalProperties: true })

@@ -11,6 +11,7 @@ import { SCOPES } from '#assay/event/access.js';
 import { ID_PATTERN } from '#assay/http/fields.js';
 import { validatorOf } from '#assay/http/validation.js';
 import * as events from '#assay/intake/events.dto.js';
+import * as canaries from '#assay/intake/canaries.dto.js';
 import * as requests from '#assay/intake/requests.dto.js';
 import { storableError, wellFormed } from '#assay/intake/storable.js';
 
@@ -114,7 +115,7 @@ const VALID: Array<[RequestClass, fc.Arbitrary<Body>]> = [
   ],
   [requests.TrafficRequest, body({ split })],
   [requests.EndCanaryRequest, body({ version: name }, ended)],
-  [requests.PolicyRequest, policy],
+  [canaries.PolicyRequest, policy],
   [
     CreateKeyRequest,
     body(
