@@ -5,7 +5,6 @@
 import { completePolicy, type PartialPolicy, type Policy } from '#assay/event/policy.js';
 import type { SplitChange } from '#assay/event/predictor.js';
 import type { BucketRow } from '#assay/verdict/cells.js';
-import { onsetsOf } from '#assay/verdict/late-onset.js';
 import type { Judgement, JudgementInput } from '#assay/verdict/verdict.js';
 
 /** A number that may change as the canary goes on: by progress in [0, 1). */
@@ -147,16 +146,9 @@ export function inputOf(world: World, rows: readonly BucketRow[], asked: number)
   return world.withoutRestarts ? withoutRestarts(input) : input;
 }
 
-/**
- * The same as if the evidence that the canary is worse were counted from the start alone: no change of the
- * traffic is told, and the part of the mixture that this leaves idle is made up for by the threshold.
- */
+/** The same as if the evidence that the canary is worse were counted from the start alone: with no step to wait for. */
 function withoutRestarts(input: JudgementInput): JudgementInput {
-  const { policy } = input;
-  const steady = { ...input, splits: input.splits.slice(0, 1), ramp: null };
-  const atStart = onsetsOf({ ...steady, bucketSeconds: policy.bucketSeconds })[0]?.weight ?? 1;
-  const alpha = { ...policy.alpha, 'wrong-up': policy.alpha['wrong-up'] / atStart };
-  return { ...steady, policy: { ...policy, alpha } };
+  return { ...input, ramp: [] };
 }
 
 function splitsOf({ shares, buckets }: World): SplitChange[] {
